@@ -1,0 +1,142 @@
+"""What was found: frozen values, never NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.subjects import Positions, Site
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its standard error, in the measure's unit, from `n_used` points after `n_dropped` were left out.
+
+    `value` is None where it is undefined, and then `note` says why.
+    """
+
+    value: float | None
+    std_error: float | None
+    n_used: int
+    n_dropped: int = 0
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not math.isfinite(self.value):
+            object.__setattr__(self, "note", self.note or f"the value is not finite ({self.value})")
+            object.__setattr__(self, "value", None)
+        if self.value is None or (self.std_error is not None and not math.isfinite(self.std_error)):
+            object.__setattr__(self, "std_error", None)
+        if self.value is None and not self.note:
+            raise ValueError("an undefined estimate needs a note that says why")
+
+    @classmethod
+    def undefined(cls, note: str, n_used: int = 0, n_dropped: int = 0) -> Estimate:
+        """No value, and why."""
+        return cls(None, None, n_used, n_dropped, note)
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """One estimate of one measure at one site. `variant` reads ``procedure/positions`` or ``procedure/positions/detail``,
+    for example ``corrected/all``, ``released/all``, ``corrected/not-first/scale-8``, ``corrected/all/gaussian``."""
+
+    site_id: str
+    measure: str
+    version: int
+    variant: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class LossResult:
+    """A network's own cross-entropy on a dataset, in nats per predicted token, over `tokens` predictions."""
+
+    checkpoint_id: str
+    dataset: str
+    loss: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What is known of a network once it is loaded.
+
+    `family` is the config's model type (``gpt_neox``), `kind` decoder or encoder, `layers` the number of blocks, `width`
+    the size of a hidden state, `attention` the attention implementation, `normed_entry` the index of the Hugging Face
+    `hidden_states` entry that is taken after the final norm, None where no entry is.
+    """
+
+    family: str
+    kind: str
+    layers: int
+    width: int
+    parameters: int
+    dtype: str
+    device: str
+    attention: str
+    normed_entry: int | None
+    seed: int | None = None
+    weights_digest: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Count, mean and spectrum of *all* tokens of a site under one position filter, not only of the sample.
+
+    `spectrum` holds the eigenvalues of the centred second moment (divided by `tokens`), largest first; both float64, on
+    the CPU.
+    """
+
+    tokens: int
+    mean: Float[Tensor, " width"]
+    spectrum: Float[Tensor, " width"]
+
+
+@dataclass(frozen=True, eq=False)
+class SampledTokens:
+    """The tokens of the coordinated sample, one row each, ordered by item and then by place in the text.
+
+    `item_id` is the window's index in its dataset, `char_end` where the token ends in the window's text (characters),
+    `position` its index in the window (0 = the first token), `special` whether it is one of the tokenizer's own.
+    """
+
+    item_id: Int[Tensor, " points"]
+    char_end: Int[Tensor, " points"]
+    token_id: Int[Tensor, " points"]
+    position: Int[Tensor, " points"]
+    special: Bool[Tensor, " points"]
+
+    def keep(self, positions: Positions) -> Bool[Tensor, " points"]:
+        """Which tokens a position filter keeps."""
+        if positions == "not-first":
+            return self.position > 0
+        if positions == "not-special":
+            return ~self.special
+        return self.position >= 0
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Everything that is kept of one site: the sample's states, and the moments of all tokens by position filter.
+
+    `states` are on the CPU, float32 or float16 as the network computed them (bfloat16 is widened). `hidden_state_index` is
+    the entry of Hugging Face's `hidden_states` that equals this site, None where there is none. `tokens_seen` tokens ran
+    through, of which `non_finite` had a state that is NaN or infinite; those are in neither the sample nor the moments.
+    """
+
+    site: Site
+    sample: SampledTokens
+    states: Float[Tensor, "points width"]
+    moments: Mapping[Positions, Moments]
+    hidden_state_index: int | None
+    tokens_seen: int
+    non_finite: int
+    facts: NetworkFacts
+    loss: LossResult | None = None

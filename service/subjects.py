@@ -1,0 +1,99 @@
+"""What is measured: frozen values whose ids are computed from their content.
+
+An id is 16 hex digits, so a retry, a second process and a second machine all write the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Stream = Literal["embedding", "residual", "final"]
+Positions = Literal["all", "not-first", "not-special"]
+Kind = Literal["decoder", "encoder"]
+POSITIONS: tuple[Positions, ...] = ("all", "not-first", "not-special")
+
+
+def content_id(*parts: object) -> str:
+    """16 hex digits computed from JSON-able parts; equal parts give equal ids on every machine."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def path_name(name: str) -> str:
+    """`name` as one safe path component: anything but letters, digits, dot, dash, equals and underscore becomes '~'."""
+    return re.sub(r"[^\w.=-]", "~", name)
+
+
+@dataclass(frozen=True, order=True)
+class Checkpoint:
+    """One set of weights of one model.
+
+    `step` is the optimiser step, None where nobody said. `revision` is the hub's commit hash, or for a local folder the
+    digest of its weights, so that two sets of weights never share an id.
+    """
+
+    model: str
+    step: int | None
+    revision: str
+
+    @property
+    def checkpoint_id(self) -> str:
+        return content_id("checkpoint", self.model, self.step, self.revision)
+
+    @property
+    def label(self) -> str:
+        """How a person reads it: ``pythia-410m step3000``."""
+        short = self.model.rsplit("/", 1)[-1]
+        return f"{short} step{self.step}" if self.step is not None else f"{short} {self.revision[:8]}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A fixed, ordered set of windows. `name` is its key in the store and names every choice that is not the default.
+
+    `digest` covers the windows' content, their order and the window length. Sizes: `items` windows, `characters` in all.
+    """
+
+    name: str
+    source: str
+    digest: str
+    items: int
+    characters: int
+    revision: str | None = None
+    split: str | None = None
+    modality: str = "text"
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a network where states are read: one stream at one depth of one checkpoint on one dataset.
+
+    `layer` counts depth: 0 is the embedding (the input of the first block), 1 to L the blocks' outputs, L + 1 the state
+    after the last norm where the network has one (stream `final`).
+    """
+
+    checkpoint: Checkpoint
+    dataset: str
+    dataset_digest: str
+    layer: int
+    stream: Stream
+
+    @property
+    def site_id(self) -> str:
+        return content_id(
+            "site", self.checkpoint.checkpoint_id, self.dataset, self.dataset_digest, self.layer, self.stream
+        )
+
+    @property
+    def relative_path(self) -> str:
+        """Where its summary lies under the store's ``activations`` folder."""
+        step = "none" if self.checkpoint.step is None else str(self.checkpoint.step)
+        return (
+            f"model={path_name(self.checkpoint.model)}/step={step}/dataset={path_name(self.dataset)}"
+            f"/layer={self.layer}/{self.site_id}.parquet"
+        )
