@@ -3,11 +3,11 @@
 Rules, the same for every claim:
 
 - Nothing is assumed: each claim is asked in SQL, and shown with its numbers. Where rows are lacking it is not judged.
-- A difference counts when it is larger than two standard errors, those of its two ends added in quadrature. Where a mean
-  over layers is judged, its standard error is the mean of the layers' (as if they erred together, for they are of the same
-  tokens). No allowance is made for a maximum being looked for over many layers or steps.
-- Curves over layers are the embedding and the residual stream; the state after the last norm is left out, for it is scaled
-  anew. Means over layers are of the residual stream alone. A step where any of these has no value is left out.
+- A difference counts when it is larger than two standard errors, those of its two ends added in quadrature. Where a
+  mean over layers is judged, its standard error is the mean of the layers' (as if they erred together, for they are of
+  the same tokens). No allowance is made for a maximum being looked for over many layers or steps.
+- Curves over layers are the embedding and the residual stream; the state after the last norm is left out, for it is
+  scaled anew. Means over layers are of the residual stream alone; a step where any of these has no value is left out.
 - A model is judged at its last step; one whose checkpoint has no step, at that checkpoint.
 
 Source: Razzhigaev et al., The Shape of Learning, Findings of EACL 2024, https://arxiv.org/abs/2311.05928.
@@ -15,7 +15,7 @@ Source: Razzhigaev et al., The Shape of Learning, Findings of EACL 2024, https:/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -144,7 +144,7 @@ def _uniform(connection: Connection, model: str | None, dataset: str, positions:
 def more_uniform(rows: Sequence[tuple[str, str, int | None, float | None, float | None]]) -> Verdict:
     """Of (model, kind, step, spread, std_error): whether the encoder's spread is smaller than each decoder's."""
     if any(spread is None or error is None for *_, spread, error in rows):
-        return None, "a spread has no standard error"
+        return None, "a layer has no value or no standard error"
     spreads = [(model, kind, Point(step or 0, spread or 0, error or 0)) for model, kind, step, spread, error in rows]
     names = [model for model, _, _ in spreads]
     encoders = [spread for _, kind, spread in spreads if kind == "encoder"]
@@ -157,7 +157,7 @@ def more_uniform(rows: Sequence[tuple[str, str, int | None, float | None, float 
     return all(decoder.exceeds(encoders[0]) for decoder in decoders), numbers
 
 
-def _judged(connection: Connection, sql: str, place: str, rule: object) -> Verdict:
+def _judged(connection: Connection, sql: str, place: str, rule: Callable[[Sequence[Point]], Verdict]) -> Verdict:
     """The rows (place, revision, value, std_error) as a curve, and the rule's verdict on it."""
     rows = connection.execute(sql).fetchall()
     if not rows:
@@ -168,7 +168,7 @@ def _judged(connection: Connection, sql: str, place: str, rule: object) -> Verdi
     if any(row[2] is None or row[3] is None for row in rows):
         lacking = next(row[0] for row in rows if row[2] is None or row[3] is None)
         return None, f"no value or no standard error at {place} {lacking}"
-    return rule([Point(row[0], row[2], row[3]) for row in rows])  # type: ignore[operator, no-any-return]
+    return rule([Point(row[0], row[2], row[3]) for row in rows])
 
 
 def _named(model: str | None, kind: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -88,7 +89,7 @@ def draw_by_layer(axes: Axes, panel: Panel, column: str, std_error: str | None, 
     name_lines(axes)
 
 
-def draw_detail(axes: Axes, panel: Panel, column: str, style: object, colours: StepColours) -> None:
+def draw_detail(axes: Axes, panel: Panel, column: str, style: Any, colours: StepColours) -> None:
     """One more line for each marked checkpoint, in its colour and a line style: without first tokens, or extremes."""
     by_row = line_colours(panel, colours)
     for row in marked_rows(panel):
@@ -103,11 +104,11 @@ def draw_detail(axes: Axes, panel: Panel, column: str, style: object, colours: S
 
 
 def draw_over_steps(
-    axes: Axes, steps: Sequence[int], values: Values, errors: Values | None, colour: str, marker: str, **style: object
+    axes: Axes, steps: Sequence[int], values: Values, errors: Values | None, colour: str, marker: str, **style: Any
 ) -> None:
     """Values at steps, with bars of standard errors where there are any."""
     bars = None if errors is None else ERRORS * np.nan_to_num(errors)
-    axes.errorbar(steps, values, yerr=bars, color=colour, marker=marker, markersize=4, capsize=2, elinewidth=1, **style)  # type: ignore[arg-type]
+    axes.errorbar(steps, values, yerr=bars, color=colour, marker=marker, markersize=4, capsize=2, elinewidth=1, **style)
 
 
 def scale_steps(axes: Axes, steps: Iterable[int]) -> None:
@@ -159,7 +160,7 @@ def name_lines(axes: Axes) -> None:
         axes.legend(fontsize=SMALL - 1, frameon=True, framealpha=0.8, edgecolor="none", loc="best")
 
 
-def key(label: str, style: object = "-", colour: str = "0.25", marker: str | None = None, width: float = 1.5) -> Line2D:
+def key(label: str, style: Any = "-", colour: str = "0.25", marker: str | None = None, width: float = 1.5) -> Line2D:
     """An entry of the figure's legend."""
     return Line2D([], [], color=colour, linestyle=style, label=label, marker=marker, linewidth=width, markersize=4)
 
@@ -167,4 +168,4 @@ def key(label: str, style: object = "-", colour: str = "0.25", marker: str | Non
 def _band(axes: Axes, places: NDArray[np.int_], values: Values, errors: Values, colour: object) -> None:
     if np.isfinite(errors).any():
         reach = ERRORS * errors
-        axes.fill_between(places, values - reach, values + reach, color=colour, alpha=0.15, linewidth=0, zorder=1)  # type: ignore[arg-type]
+        axes.fill_between(places, values - reach, values + reach, color=colour, alpha=0.15, linewidth=0, zorder=1)

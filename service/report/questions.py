@@ -51,10 +51,10 @@ with last_step as (
   select model, kind, step, revision, value, std_error
   from lab.layer_metrics
   where (model = {_text(encoder)} or kind = 'decoder') and dataset = {_text(dataset)} and {_anisotropy(positions)}
-    and stream in ('embedding', 'residual') and value is not null
+    and stream in ('embedding', 'residual')
   qualify step is not distinct from max(step) over (partition by model)
 )
-select model, kind, step, max(value) - min(value) as spread,
+select model, kind, step, case when count(value) = count(*) then max(value) - min(value) end as spread,
        sqrt(pow(arg_max(std_error, value), 2) + pow(arg_min(std_error, value), 2)) as std_error
 from last_step
 group by model, kind, step, revision

@@ -63,15 +63,25 @@ class Lab:
     """Schema ``lab`` as tables, into which a test plants what it wants to see."""
 
     def __init__(self, path):
-        self.connection = duckdb.connect(str(path))
-        self.connection.execute("create schema lab")
+        self.database = duckdb.connect(str(path))
+        self.database.execute("create schema lab")
+        self.pending = {}
         for view, columns in VIEWS.items():
             listed = ", ".join(f"{name} {column_type(name)}" for name in columns.split(", "))
-            self.connection.execute(f"create table lab.{view} ({listed})")
+            self.database.execute(f"create table lab.{view} ({listed})")
 
     def add(self, view, **values):
-        names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self.connection.execute(f"insert into lab.{view} ({names}) values ({marks})", list(values.values()))
+        self.pending.setdefault((view, tuple(values)), []).append(tuple(values.values()))
+
+    @property
+    def connection(self):
+        """The open connection, once everything that was planted is in the file."""
+        for (view, names), rows in self.pending.items():
+            marks = ", ".join([f"({', '.join('?' * len(names))})"] * len(rows))
+            planted = [value for row in rows for value in row]
+            self.database.execute(f"insert into lab.{view} ({', '.join(names)}) values {marks}", planted)
+        self.pending.clear()
+        return self.database
 
     def model(self, model, kind="decoder"):
         self.add("models", model=model, family="gpt_neox", kind=kind, layers=6, width=128, parameters=1_000_000)
@@ -203,12 +213,24 @@ def fill(lab, model, kind, dataset, steps, blocks=6, seed=0, final=True, revisio
 
 @pytest.fixture
 def lab(tmp_path):
+    """An empty one."""
     store = Lab(tmp_path / "published.duckdb")
     yield store
-    store.connection.close()
+    store.database.close()
 
 
 @pytest.fixture(scope="session")
 def training():
     """Fill a store with a plausible training run."""
     return fill
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Two decoders and an encoder over five steps, on two datasets; for tests that only read."""
+    store = Lab(tmp_path_factory.mktemp("trained") / "published.duckdb")
+    for model, kind in (("narrow", "decoder"), ("wide", "decoder"), ("masked", "encoder")):
+        for dataset in ("python-reference", "random-tokens"):
+            fill(store, model, kind, dataset, [0, 1, 16, 256, 1000])
+    yield store
+    store.database.close()
