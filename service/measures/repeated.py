@@ -1,0 +1,47 @@
+"""Repeated points: the same state met again, as token embeddings and a text's first token are."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from service.measures.declaration import Cloud
+from service.measures.spectrum import RESOLUTION, centred, spread_out
+from service.results import Estimate
+
+LOOK_BACK = 4
+
+
+def distinct(cloud: Cloud) -> Int[Tensor, " kept"]:
+    """The rows of the cloud, in order, with one row of every group of points that are equal up to rounding."""
+    if "distinct" not in cloud.cache:
+        points = centred(cloud) if spread_out(cloud) else centred(cloud)[:1]
+        cloud.cache["distinct"] = _distinct(points, RESOLUTION[cloud.points.dtype])
+    return cast(Tensor, cloud.cache["distinct"])
+
+
+def _distinct(points: Float[Tensor, "points width"], resolution: float) -> Int[Tensor, " kept"]:
+    """Equal points have equal projections, so each is compared with the few before it along a fixed random line."""
+    line = torch.randn(points.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    along, order = (points @ line.to(points.device)).sort(stable=True)
+    reach = resolution * points.square().sum(dim=1).sqrt()[order]
+    again = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    for back in range(1, min(LOOK_BACK, len(points) - 1) + 1):
+        near = (along[back:] - along[:-back] <= reach[back:] * line.norm().item()).nonzero()[:, 0]
+        gaps = (points[order[near + back]] - points[order[near]]).square().sum(dim=1).sqrt()
+        again[near[gaps <= reach[near + back]] + back] = True
+    return order[~again].sort().values
+
+
+def too_few(cloud: Cloud, fewest: int) -> Estimate | None:
+    """The undefined estimate of a cloud that has fewer than so many distinct points, None where there are enough."""
+    points, kept = len(cloud.points), len(distinct(cloud))
+    if kept >= fewest:
+        return None
+    note = f"needs at least {fewest} distinct points; the cloud has {kept}"
+    return Estimate.undefined(
+        note + (f" of {points}, the others repeat them" if kept < points else ""), kept, points - kept
+    )
