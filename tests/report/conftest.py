@@ -234,3 +234,10 @@ def trained(tmp_path_factory):
             fill(store, model, kind, dataset, [0, 1, 16, 256, 1000])
     yield store
     store.database.close()
+
+
+@pytest.fixture
+def released(lab, training):
+    """One model of one checkpoint that has no step, as most on a hub."""
+    training(lab, "stories260K-hf", "decoder", "test.txt", [None], revision="0123456789abcdef")
+    return lab

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import xml.etree.ElementTree as ElementTree
-
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.image import imread
 
-from service.errors import BadInput, StoreNotWritable, UnknownName
-from service.report.figures import KINDS, as_png, figure, save
+from service.errors import BadInput, UnknownName
+from service.report.figures import KINDS, as_png, figure
 from service.report.panels import step_label, thinned
 
 STEPS = [0, 1, 16, 256, 1000]
-
-
-@pytest.fixture
-def released(lab, training):
-    """One model of one checkpoint that has no step, as most on a hub."""
-    training(lab, "stories260K-hf", "decoder", "test.txt", [None], revision="0123456789abcdef")
-    return lab
 
 
 def heat_maps(drawn):
@@ -219,11 +208,9 @@ def test_a_view_of_nothing_but_undefined_values_can_be_drawn(lab):
 
 def test_no_text_lies_on_another_with_many_models_steps_and_long_names(lab, training):
     steps = [0, *(2**power for power in range(10)), *range(1000, 10_000, 1000)]
+    choices = "[tokens=50000,sample=2000]"
     for model in ("EleutherAI/pythia-410m-deduped", "some-organisation/a-long-model-name-7b-instruct-v0.3"):
-        for dataset in (
-            "python-reference[tokens=50000,sample=2000]",
-            "hf:wikitext:wikitext-103-raw-v1:test[tokens=50000,sample=2000]",
-        ):
+        for dataset in (f"python-reference{choices}", f"hf:wikitext:wikitext-103-raw-v1:test{choices}"):
             training(lab, model, "decoder", dataset, steps, blocks=24)
     for kind in ("norms", "loss"):
         assert overlapping(figure(kind, lab.connection)) == [], kind
@@ -255,38 +242,6 @@ def test_more_panels_than_can_be_read_are_refused(lab):
         figure("anisotropy", lab.connection)
 
 
-def test_a_saved_figure_is_a_png_that_shows_something_and_an_svg_that_parses(trained, tmp_path):
-    drawn = figure("anisotropy", trained.connection, models=["wide"])
-    png, svg = save(drawn, tmp_path / "new" / "folder", "anisotropy")
-    pixels = imread(png)
-    assert pixels.shape[1] > pixels.shape[0] > 300
-    assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 100
-    assert ElementTree.parse(svg).getroot().tag.endswith("svg")
-    assert sorted(path.name for path in png.parent.iterdir()) == ["anisotropy.png", "anisotropy.svg"]
-
-
-def test_the_same_rows_give_the_same_bytes(trained, tmp_path):
-    first, second = (
-        [
-            path.read_bytes()
-            for path in save(figure("norms", trained.connection, models=["wide"]), tmp_path / name, "norms")
-        ]
-        for name in "ab"
-    )
-    assert first == second
-
-
-def test_a_figure_is_png_bytes_for_an_artifact(released):
-    content = as_png(figure("norms", released.connection))
-    assert imread(io.BytesIO(content)).std() > 0.01
-
-
-def test_a_folder_that_cannot_be_written_is_named_in_one_line(released, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreNotWritable, match=r"cannot write the figure 'norms' to .*file.*; choose another folder"):
-        save(figure("norms", released.connection), tmp_path / "file", "norms")
-
-
 def test_steps_are_short_and_thinned_with_both_ends():
     assert [step_label(step) for step in (0, 512, 1000, 1024, 1500, 143000, 1_500_000)] == [
         "0", "512", "1k", "1024", "1.5k", "143k", "1.5M",
@@ -295,9 +250,3 @@ def test_steps_are_short_and_thinned_with_both_ends():
     assert thinned(154, 20)[0] == 0
     assert thinned(154, 20)[-1] == 153
     assert len(thinned(154, 20)) == 20
-
-
-def test_pyplot_stays_out_of_it():
-    import sys
-
-    assert "matplotlib.pyplot" not in sys.modules
