@@ -15,9 +15,10 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from service.report.heat_maps import MEDIUM, SMALL, layer_ticks
-from service.report.panels import Panel, Values, checkpoint_label, step_label
+from service.report.panels import Panel, Values, checkpoint_label, step_label, thinned
 
 ERRORS = 2  # standard errors that a band or a bar reaches to either side
+MOST_LINES = 24
 NOT_FIRST = (0, (4, 2))
 REFERENCE = (0, (5, 3))
 EXTREME = (0, (1, 1.5))
@@ -66,11 +67,25 @@ def marked_rows(panel: Panel) -> list[int]:
     return [panel.stepped[-1], *(row for row in range(len(panel.checkpoints)) if row not in panel.stepped)]
 
 
+def drawn_rows(panel: Panel) -> list[int]:
+    """The checkpoints that have a line: all, or of very many steps an even choice with the first and the last."""
+    steps = [panel.stepped[place] for place in thinned(len(panel.stepped), MOST_LINES)] if panel.stepped else []
+    return [*steps, *(row for row in range(len(panel.checkpoints)) if row not in panel.stepped)]
+
+
+def lines_title(panel: Panel) -> str:
+    """What the lines of a panel are."""
+    count = len(panel.stepped)
+    return "one line a step" if count <= MOST_LINES else f"one line a step, {MOST_LINES} of {count} steps"
+
+
 def draw_by_layer(axes: Axes, panel: Panel, column: str, std_error: str | None, colours: StepColours) -> None:
     """`column` against depth, one line a checkpoint, with a band of standard errors where there are any."""
     places = np.arange(len(panel.layers))
     marked = marked_rows(panel)
-    for row, colour in enumerate(line_colours(panel, colours)):
+    by_row = line_colours(panel, colours)
+    for row in drawn_rows(panel):
+        colour = by_row[row]
         named = not panel.in_training or panel.checkpoints[row].step is None
         values = panel.columns[column][row]
         axes.plot(

@@ -82,7 +82,7 @@ def _anisotropy(connection: Connection, models: Names, datasets: Names) -> Figur
     for panel, _, axes in cells:
         curves.draw_by_layer(axes, panel, "anisotropy", "std_error", colours)
         curves.draw_detail(axes, panel, "anisotropy_not_first", curves.NOT_FIRST, colours)
-        _finish(axes, panel, "anisotropy", "one line a step")
+        _finish(axes, panel, "anisotropy", curves.lines_title(panel))
     add_heat_maps(canvas, cells, "anisotropy", "anisotropy")
     start_at_zero(cells)
     add_legend(canvas, _key_by_layer("anisotropy, all tokens", shown))
@@ -101,7 +101,7 @@ def _norms(connection: Connection, models: Names, datasets: Names) -> Figure:
         for column in ("norm_min", "norm_max"):
             curves.draw_detail(axes, panel, column, curves.EXTREME, colours)
         curves.draw_detail(axes, panel, "norm_max_not_first", curves.EXTREME_NOT_FIRST, colours)
-        _finish(axes, panel, "norm", "mean, one line a step")
+        _finish(axes, panel, "norm", f"mean, {curves.lines_title(panel)}")
     make_logarithmic(cells)
     add_heat_maps(canvas, cells, "norm_mean", "mean norm", log=True)
     entries = _key_by_layer("mean norm, all tokens", shown)

@@ -75,7 +75,7 @@ def _step_bar(canvas: Figure, colours: curves.StepColours, down: int) -> None:
     count = len(colours.steps)
     scale = ScalarMappable(Normalize(-0.5, count - 0.5), colours.colour_map)
     bar = canvas.colorbar(scale, ax=canvas.axes, location="right", aspect=BAR_ASPECT * down, pad=0.01)
-    places = thinned(count, 24)
+    places = thinned(count, 14 if down == 1 else 24)
     bar.set_ticks(places, labels=[step_label(colours.steps[place]) for place in places])
     bar.ax.tick_params(labelsize=SMALL, length=0)
     bar.set_label("training step (lines)", fontsize=SMALL)

@@ -126,6 +126,18 @@ def test_every_step_is_a_line_with_a_band_and_the_last_step_is_dashed_without_fi
     ]
 
 
+def test_of_very_many_steps_an_even_choice_has_lines_and_the_title_says_so(lab, training):
+    training(lab, "long", "decoder", "x", list(range(0, 100_000, 1000)))
+    drawn = figure("anisotropy", lab.connection)
+    (axes,) = curves(drawn)
+    assert len(axes.lines) == 24 + 1
+    last = lab.connection.execute("select anisotropy from lab.anisotropy_by_layer where step = 99000 order by layer")
+    np.testing.assert_array_equal(axes.lines[-2].get_ydata(), np.array(last.fetchall())[:, 0])
+    assert axes.get_title(loc="left") == "one line a step, 24 of 100 steps"
+    assert heat_maps(drawn)[0].images[0].get_array().shape == (8, 100)
+    assert overlapping(drawn) == []
+
+
 def test_a_colour_means_the_same_step_in_every_panel(lab, training):
     training(lab, "short", "decoder", "x", [0, 16])
     training(lab, "long", "decoder", "x", STEPS)
