@@ -55,11 +55,11 @@ def likeliest(
 ) -> tuple[Float[Tensor, " scales"], Float[Tensor, " scales"]]:
     """The likeliest dimension at each scale and the curvature of minus the log-likelihood there; `logs` of the ratios.
 
-    The slope n / d + (k - 1) sum l / (1 - exp(-d l)) - (2k - 1) sum l is convex and falls with d, so Newton's steps
-    from below its root climb to it and never pass it.
+    The slope (n - 1) / d + (k - 1) sum l / (1 - exp(-d l)) - (2k - 1) sum l is convex and falls with d, so Newton's
+    steps from below its root climb to it and never pass it.
     """
     points, total = len(logs), logs.sum(dim=0)
-    dimension = scales * points / ((2 * scales - 1) * total)
+    dimension = scales * (points - 1) / ((2 * scales - 1) * total)
     for _ in range(STEPS):
         slope, curvature = _derivatives(dimension, logs, scales, total)
         step = slope / curvature
@@ -78,7 +78,7 @@ def _derivatives(
     """The log-likelihood's first derivative by the dimension, and minus its second."""
     points = len(logs)
     below = -torch.expm1(-dimension * logs.clamp_min(1e-300))
-    slope = points / dimension + (scales - 1) * (logs / below).sum(dim=0) - (2 * scales - 1) * total
+    slope = (points - 1) / dimension + (scales - 1) * (logs / below).sum(dim=0) - (2 * scales - 1) * total
     bend = (logs.square() * (1 - below) / below.square()).sum(dim=0)
     return slope, points / dimension.square() + (scales - 1) * bend
 
@@ -98,7 +98,8 @@ MEASURES = (
         None,
         "Denti et al. 2022, doi:10.1038/s41598-022-20991-1",
         frozenset({"translation", "rotation", "scaling", "permutation"}),
-        "curvature of the likelihood of the ratios, as if points did not share neighbours: too small at large scales",
+        "curvature of the likelihood of the ratios, as if points did not share neighbours: "
+        "the spread over samples was up to 1.4 times it, and more at scale 64",
         gride,
         neighbours=2 * SCALES[-1],
     ),

@@ -52,7 +52,8 @@ MEASURES = (
         None,
         "Levina and Bickel 2004, NeurIPS; MacKay and Ghahramani 2005",
         frozenset({"translation", "rotation", "scaling", "permutation"}),
-        "infinitesimal jackknife of the harmonic mean over texts, the neighbours taken as given",
+        "infinitesimal jackknife of the harmonic mean over texts, the neighbours taken as given: "
+        "the spread over samples was up to 1.4 times it",
         mle,
         neighbours=NEIGHBOURS,
     ),

@@ -13,7 +13,10 @@ from service.measures.declaration import Cloud, LayerMeasure, Procedure
 from service.measures.standard_error import CLUSTERED, clustered
 from service.results import Estimate
 
-HALVES = "subsampling: the spread of the extreme over random halves of the texts, in closed form"
+HALVES = (
+    "subsampling: half the mean squared difference between the extremes of a random half of the texts "
+    "and of the rest, in closed form"
+)
 
 
 def norm_mean(cloud: Cloud) -> Mapping[str, Estimate]:
@@ -55,18 +58,17 @@ def _extreme(cloud: Cloud, smallest: bool) -> Mapping[str, Estimate]:
         start = lengths.new_zeros(int(place.max()) + 1)
         by_text = start.scatter_reduce_(0, place, lengths, "amin" if smallest else "amax", include_self=False)
     ordered = by_text.sort(descending=not smallest).values
-    return {"": Estimate(ordered[0].item(), _spread_over_halves(ordered), len(lengths))}
+    return {"": Estimate(ordered[0].item(), _between_halves(ordered), len(lengths))}
 
 
-def _spread_over_halves(ordered: Float[Tensor, " texts"]) -> float | None:
-    """The standard deviation of the first value that a random half holds: the j-th of all, with chance 2^-j."""
+def _between_halves(ordered: Float[Tensor, " texts"]) -> float | None:
+    """The root of half the mean squared difference between the extremes of two random halves: one half holds the
+    extreme of all, the other begins j places after it, with chance 2^-j."""
     if len(ordered) < 2:
         return None
-    first = ordered[:50]
-    chance = 0.5 ** torch.arange(1, len(first) + 1, dtype=torch.float64, device=first.device)
-    chance = chance / chance.sum()
-    mean = (chance * first).sum()
-    return math.sqrt((chance * (first - mean).square()).sum().item())
+    behind = (ordered[1:50] - ordered[0]).square()
+    chance = 0.5 ** torch.arange(1, len(behind) + 1, dtype=torch.float64, device=behind.device)
+    return math.sqrt(((chance @ behind) / chance.sum() / 2).item())
 
 
 def _declared(name: str, procedure: Procedure, error: str) -> LayerMeasure:
