@@ -49,7 +49,7 @@ MEASURES = (
         "effective_rank",
         1,
         "directions",
-        1,
+        1.0,
         None,
         "Roy and Vetterli 2007, EUSIPCO, pages 606-610",
         frozenset({"translation", "rotation", "scaling", "permutation"}),

@@ -94,7 +94,7 @@ MEASURES = (
         "gride",
         1,
         "dimensions",
-        0,
+        0.0,
         None,
         "Denti et al. 2022, doi:10.1038/s41598-022-20991-1",
         frozenset({"translation", "rotation", "scaling", "permutation"}),

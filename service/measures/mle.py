@@ -48,7 +48,7 @@ MEASURES = (
         "mle",
         1,
         "dimensions",
-        0,
+        0.0,
         None,
         "Levina and Bickel 2004, NeurIPS; MacKay and Ghahramani 2005",
         frozenset({"translation", "rotation", "scaling", "permutation"}),

@@ -74,7 +74,7 @@ def _between_halves(ordered: Float[Tensor, " texts"]) -> float | None:
 def _declared(name: str, procedure: Procedure, error: str) -> LayerMeasure:
     source = "Euclidean norm; massive activations, Sun et al. 2024, arXiv:2402.17762"
     return LayerMeasure(
-        name, 1, "activation units", 0, None, source, frozenset({"rotation", "permutation"}), error, procedure
+        name, 1, "activation units", 0.0, None, source, frozenset({"rotation", "permutation"}), error, procedure
     )
 
 

@@ -42,7 +42,7 @@ MEASURES = (
         "participation_ratio",
         1,
         "directions",
-        1,
+        1.0,
         None,
         "Gao et al. 2017, bioRxiv 214262",
         frozenset({"translation", "rotation", "scaling", "permutation"}),

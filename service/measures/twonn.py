@@ -91,7 +91,7 @@ MEASURES = (
         "twonn",
         1,
         "dimensions",
-        0,
+        0.0,
         None,
         "Facco et al. 2017, doi:10.1038/s41598-017-11873-y",
         frozenset({"translation", "rotation", "scaling", "permutation"}),
