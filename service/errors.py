@@ -11,7 +11,8 @@ A user sees one line and exit status 1; ``--debug`` shows the traceback.
     ├── SummaryCorrupt      an activation summary that cannot be read, or is not the one that was recorded
     ├── StoreBusy           another process holds the database longer than the lock wait
     ├── StoreNotMigrated    the database was made by another version of Isoscope
-    └── StoreNotWritable    the store's disk is full or read-only
+    ├── StoreNotWritable    the store's disk is full or read-only
+    └── StoreCorrupt        the database file, or an entry of the ledger, cannot be read
 """
 
 from __future__ import annotations
@@ -67,3 +68,7 @@ class StoreNotMigrated(IsoscopeError):
 
 class StoreNotWritable(IsoscopeError):
     """The store cannot be written: disk full, read-only, or no permission."""
+
+
+class StoreCorrupt(IsoscopeError):
+    """The database file or an entry of the ledger cannot be read; the database can be rebuilt from the ledger."""

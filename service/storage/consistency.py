@@ -1,0 +1,82 @@
+"""Whether rows and files agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import text
+
+from service.storage import drafts, feeding, ledger
+from service.storage.activations import digest_of
+from service.storage.database import Store, is_published, looking
+
+ProblemKind = Literal[
+    "missing file",
+    "orphaned file",
+    "digest changed",
+    "half-written draft",
+    "not in the database",
+    "not in the ledger",
+    "unreadable ledger",
+    "published is old",
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One disagreement: its kind, the file or run that it is about, and what to do."""
+
+    kind: ProblemKind
+    subject: str
+    what: str
+
+
+def check(store: Store) -> list[Problem]:
+    """Every disagreement between the database, the summaries, the ledger and the published copy; changes nothing.
+
+    Raises StoreBusy, StoreCorrupt.
+    """
+    with looking(store) as connection:
+        rows = connection.execute(text("select path, digest from activations order by path")).all()
+        runs = feeding.recorded_runs(connection)
+        published = is_published(store)
+    problems = [*_summaries(store, {row.path: row.digest for row in rows}), *_drafts(store), *_ledger(store, runs)]
+    if not published:
+        what = "readers see an older copy, or none: any `isoscope shape` command publishes"
+        problems.append(Problem("published is old", store.published.name, what))
+    return problems
+
+
+def _summaries(store: Store, recorded: dict[str, str]) -> Iterator[Problem]:
+    for path, digest in recorded.items():
+        file = store.activations / path
+        if not file.is_file():
+            yield Problem("missing file", path, "the summary was recorded and is gone: restore it")
+        elif digest_of(file.read_bytes()) != digest:
+            yield Problem("digest changed", path, "the summary is not the one that was recorded: restore it")
+    found = (file for file in sorted(store.activations.rglob("*.parquet")) if drafts.FOLDER not in file.parts)
+    for file in found:
+        if (path := file.relative_to(store.activations).as_posix()) not in recorded:
+            yield Problem("orphaned file", path, "no run recorded it: the same command adopts it, or delete it")
+
+
+def _drafts(store: Store) -> Iterator[Problem]:
+    for area in (store.root, store.activations, store.ledger):
+        for draft in drafts.stale(area):
+            subject = draft.relative_to(store.root).as_posix()
+            yield Problem("half-written draft", subject, "its writer died: the next command removes it")
+
+
+def _ledger(store: Store, recorded: set[str]) -> Iterator[Problem]:
+    held = ledger.run_ids(store.ledger)
+    for run_id in sorted(held - recorded):
+        yield Problem(
+            "not in the database", run_id, "its writer died before the database had it: the next command adds it"
+        )
+    for run_id in sorted(recorded - held):
+        yield Problem("not in the ledger", run_id, "a rebuild would lose this run: restore its folder of the ledger")
+    for run_id in sorted(held):
+        if fault := ledger.fault(store.ledger, run_id):
+            yield Problem("unreadable ledger", run_id, fault)

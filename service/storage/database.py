@@ -1,0 +1,252 @@
+"""The only doors to DuckDB: one writer behind a file lock, and readers of a published copy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from sqlalchemy import URL, Connection, NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from service.errors import BadInput, StoreBusy, StoreNotMigrated, SummaryMissing
+from service.storage import drafts, feeding, ledger, migrating
+from service.storage.faults import driver_error, first_line, holder, naming_faults, unwritable
+from service.storage.locking import Patience, exclusive
+
+OnWait = Callable[[str], None] | None
+QUIET = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+CONFINED = {**QUIET, "enable_external_access": "false", "temp_directory": "", "lock_configuration": "true"}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store's folder, and how many seconds its callers wait for whoever holds it."""
+
+    root: Path
+    lock_wait: float = 60.0
+
+    @property
+    def database(self) -> Path:
+        """The live database, which only ``writing`` opens."""
+        return self.root / "isoscope.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """The copy that people and tools read."""
+        return self.root / "published.duckdb"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose ``flock`` is the right to open the live database."""
+        return self.root / "isoscope.lock"
+
+    @property
+    def activations(self) -> Path:
+        """The activation summaries."""
+        return self.root / "activations"
+
+    @property
+    def ledger(self) -> Path:
+        """Every row, by run, in Parquet."""
+        return self.root / "ledger"
+
+
+def open_store(root: Path, lock_wait: float, on_wait: OnWait = None) -> Store:
+    """The store at `root`, made on first use, rid of dead writers' drafts and with every run of its ledger recorded.
+
+    Raises StoreNotMigrated, StoreBusy, StoreNotWritable, StoreCorrupt.
+    """
+    store = Store(Path(root), lock_wait)
+    with naming_faults(store.root):
+        _make_folders(store)
+        patience = Patience(lock_wait, on_wait)
+        with exclusive(store.lock, patience):
+            for area in (store.root, store.activations, store.ledger):
+                drafts.tidy(area)
+            if not store.database.exists():
+                create(store.database, store)
+            elif _is_behind(store, patience):
+                with connected(store.database, patience) as connection, connection.begin():
+                    feeding.catch_up(connection, store.ledger)
+    return store
+
+
+def _make_folders(store: Store) -> None:
+    if store.root.exists() and not store.root.is_dir():
+        raise unwritable(store.root, "it is a file, and a store is a folder")
+    for folder in (store.activations, store.ledger):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _is_behind(store: Store, patience: Patience) -> bool:
+    """Whether the ledger has runs that the database lacks. Raises StoreNotMigrated for an old database."""
+    with connected(store.database, patience, read_only=True) as connection:
+        refuse_old(store, connection)
+        return bool(ledger.run_ids(store.ledger) - feeding.recorded_runs(connection))
+
+
+def refuse_old(store: Store, connection: Connection) -> None:
+    """Raise StoreNotMigrated unless the database has this version's tables and views."""
+    if not migrating.is_current(connection):
+        raise StoreNotMigrated(
+            f"the store {store.root} was made by another version of Isoscope: run `isoscope upgrade`"
+        )
+
+
+def create(place: Path, store: Store) -> int:
+    """Make the database from the ledger in a draft and move it to `place`; how many runs it holds. Needs the lock."""
+    with drafts.draft(store.root, "database") as draft:
+        path = draft / place.name
+        with connected(path, Patience(store.lock_wait)) as connection:
+            with connection.begin():
+                migrating.upgrade(connection)
+            checkpoint(connection)
+            with connection.begin():
+                runs = feeding.catch_up(connection, store.ledger)
+            checkpoint(connection)
+        drafts.sync(path)
+        drafts.move(path, place)
+    return runs
+
+
+def existing_store(root: Path, lock_wait: float, on_wait: OnWait = None, *, migrated: bool = True) -> Store:
+    """The store at `root` as it is: nothing is made, tidied or replayed.
+
+    Raises BadInput where there is none, StoreNotMigrated unless `migrated` is False, StoreBusy, StoreCorrupt.
+    """
+    store = Store(Path(root), lock_wait)
+    if not store.database.exists():
+        raise BadInput(
+            f"there is no store at {store.root}: `isoscope shape` makes one, ISOSCOPE_STORE or --store names one"
+        )
+    if migrated:
+        with looking(store, on_wait) as connection:
+            refuse_old(store, connection)
+    return store
+
+
+def upgrade(store: Store, on_wait: OnWait = None) -> None:
+    """Bring an old store to this version's tables and views, losing nothing. Raises StoreBusy, StoreNotWritable."""
+    with altering(store, on_wait) as connection:
+        migrating.upgrade(connection)
+    publish(store, on_wait)
+
+
+@contextmanager
+def writing(store: Store, on_wait: OnWait = None) -> Iterator[Connection]:
+    """One transaction on the live database, by one process at a time; rolled back unless the block ends well.
+
+    `on_wait` gets one line saying for what it waits. Raises StoreBusy, StoreNotWritable, StoreCorrupt.
+    """
+    with _held(store, on_wait) as patience, connected(store.database, patience) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def looking(store: Store, on_wait: OnWait = None) -> Iterator[Connection]:
+    """The live database under the lock, read-only: for what must not miss the newest row. Raises as ``writing`` does."""
+    with _held(store, on_wait) as patience, connected(store.database, patience, read_only=True) as connection:
+        yield connection
+
+
+@contextmanager
+def altering(store: Store, on_wait: OnWait = None) -> Iterator[Connection]:
+    """One transaction that may change tables, with a checkpoint after it; makes the database where there is none."""
+    with naming_faults(store.root):
+        _make_folders(store)
+        patience = Patience(store.lock_wait, on_wait)
+        with exclusive(store.lock, patience), connected(store.database, patience) as connection:
+            with connection.begin():
+                yield connection
+            checkpoint(connection)
+
+
+@contextmanager
+def _held(store: Store, on_wait: OnWait) -> Iterator[Patience]:
+    if not store.database.exists():
+        raise BadInput(
+            f"there is no store at {store.root}: `isoscope shape` makes one, ISOSCOPE_STORE or --store names one"
+        )
+    patience = Patience(store.lock_wait, on_wait)
+    with naming_faults(store.root), exclusive(store.lock, patience):
+        yield patience
+
+
+@contextmanager
+def connected(path: Path, patience: Patience, read_only: bool = False) -> Iterator[Connection]:
+    """A connection that holds DuckDB's own file lock for the block alone. Needs the store's lock. Raises StoreBusy."""
+    engine = create_engine(
+        URL.create("duckdb", database=str(path)),
+        poolclass=NullPool,
+        connect_args={"read_only": read_only, "config": dict(QUIET)},
+    )
+    connection = None
+    while connection is None:
+        try:
+            connection = engine.connect()
+        except DBAPIError as error:
+            held_by = holder(error)
+            if held_by is None:
+                raise
+            patience.pause(f"{held_by}, which has {path} open")
+    with connection:
+        yield connection
+
+
+def checkpoint(connection: Connection) -> None:
+    """Have everything in the database file itself, so that no log is left to be replayed."""
+    connection.exec_driver_sql("checkpoint")
+    connection.commit()
+
+
+def publish(store: Store, on_wait: OnWait = None) -> None:
+    """Give readers a copy of the live database; does nothing when theirs is current.
+
+    The copy replaces ``published.duckdb`` whole, so whoever has that open goes on reading the old one undisturbed.
+    """
+    with _held(store, on_wait) as patience:
+        if is_published(store):
+            return
+        with connected(store.database, patience) as connection:
+            checkpoint(connection)
+        with drafts.draft(store.root, "published") as draft:
+            copy = draft / store.published.name
+            shutil.copyfile(store.database, copy)
+            shutil.copystat(store.database, copy)
+            drafts.sync(copy)
+            drafts.move(copy, store.published)
+
+
+def is_published(store: Store) -> bool:
+    """Whether the published copy is of the live database as it is now: the same size and time of writing."""
+    if not store.published.exists() or store.database.with_name(store.database.name + ".wal").exists():
+        return False
+    live, copy = store.database.stat(), store.published.stat()
+    return (live.st_size, live.st_mtime_ns) == (copy.st_size, copy.st_mtime_ns)
+
+
+@contextmanager
+def reading(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published copy: read-only, out of reach of any file, with its configuration locked.
+
+    Raises SummaryMissing where nothing was published, StoreBusy where this process has it open with other settings.
+    """
+    if not store.published.exists():
+        raise SummaryMissing(f"nothing has been measured yet in {store.root}: run `isoscope shape`")
+    with naming_faults(store.root):
+        connection = _read(store.published)
+    with connection:
+        yield connection
+
+
+def _read(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(os.fspath(path), read_only=True, config=dict(CONFINED))
+    except duckdb.ConnectionException as error:
+        held = f"this process has {path} open with other settings ({first_line(driver_error(error))})"
+        raise StoreBusy(f"{held}: close that connection first") from error

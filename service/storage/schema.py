@@ -1,0 +1,154 @@
+"""The tables, in schema ``main``: private. People read the views of schema ``lab``.
+
+Facts are append-only with the run in the row, and a view takes the newest. ``layer_metrics`` has no primary key: an index
+over five million rows of text costs many times what the rows do, and a run is recorded whole or not at all, once.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "pk": "%(table_name)s_%(column_0_N_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("family", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("layers", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("parameters", BigInteger, nullable=False),
+    Column("seed", BigInteger),
+    CheckConstraint("kind in ('decoder', 'encoder', 'vision')", name="kind"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("checkpoint_id", String, primary_key=True),
+    Column("model", String, ForeignKey("models.model"), nullable=False),
+    Column("step", BigInteger),
+    Column("revision", String, nullable=False),
+    Column("tokens_seen", BigInteger),
+    Column("weights_digest", String),
+    UniqueConstraint("model", "step"),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("dataset", String, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("revision", String),
+    Column("split", String),
+    Column("modality", String, nullable=False),
+    Column("items", BigInteger, nullable=False),
+    Column("characters", BigInteger, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("licence", String),
+)
+
+measures = Table(
+    "measures",
+    metadata,
+    Column("measure", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("subject", String, nullable=False),
+    Column("unit", String, nullable=False),
+    Column("lower", Double),
+    Column("upper", Double),
+    Column("symmetric", Boolean),
+    Column("source", String, nullable=False),
+    Column("std_error", String, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("experiment", String, nullable=False),
+    Column("checkpoint_id", String, nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("parameters", String, nullable=False),
+    Column("code_version", String, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("device", String, nullable=False),
+    Column("prefect_flow_run_id", String),
+    Column("started_at", DateTime, nullable=False),
+    Column("finished_at", DateTime, nullable=False),
+    Column("seconds_load", Double),
+    Column("seconds_extract", Double),
+    Column("seconds_measure", Double),
+    Column("seconds_record", Double),
+)
+
+activations = Table(
+    "activations",
+    metadata,
+    Column("site_id", String, primary_key=True),
+    Column("checkpoint_id", String, ForeignKey("checkpoints.checkpoint_id"), nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("layer", Integer, nullable=False),
+    Column("stream", String, nullable=False),
+    Column("hidden_state_index", Integer),
+    Column("points", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("dtype", String, nullable=False),
+    Column("attention", String, nullable=False),
+    Column("tokens_seen", BigInteger, nullable=False),
+    Column("non_finite", BigInteger, nullable=False),
+    Column("path", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    UniqueConstraint("checkpoint_id", "dataset", "layer", "stream"),
+    CheckConstraint("stream in ('embedding', 'residual', 'final')", name="stream"),
+)
+
+layer_metrics = Table(
+    "layer_metrics",
+    metadata,
+    Column("site_id", String, nullable=False),
+    Column("measure", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("variant", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("value", Double),
+    Column("std_error", Double),
+    Column("n_used", BigInteger, nullable=False),
+    Column("n_dropped", BigInteger, nullable=False),
+    Column("note", String),
+    CheckConstraint("isfinite(value)", name="value_finite"),
+    CheckConstraint("isfinite(std_error)", name="std_error_finite"),
+)
+
+checkpoint_losses = Table(
+    "checkpoint_losses",
+    metadata,
+    Column("checkpoint_id", String, ForeignKey("checkpoints.checkpoint_id"), primary_key=True),
+    Column("dataset", String, primary_key=True),
+    Column("run_id", String, primary_key=True),
+    Column("loss", Double),
+    Column("tokens", BigInteger, nullable=False),
+    CheckConstraint("isfinite(loss)", name="loss_finite"),
+)
