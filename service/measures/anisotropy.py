@@ -96,7 +96,16 @@ _TURNS = frozenset({"rotation", "scaling", "permutation"})
 _SOURCE = "Razzhigaev et al. 2024, arXiv:2311.05928"
 MEASURES = (
     LayerMeasure(
-        "anisotropy", 1, "share", 0.0, 1.0, _SOURCE, _TURNS | {"translation"}, CLUSTERED, anisotropy, anisotropy_as_released
+        "anisotropy",
+        1,
+        "share",
+        0.0,
+        1.0,
+        _SOURCE,
+        _TURNS | {"translation"},
+        CLUSTERED,
+        anisotropy,
+        anisotropy_as_released,
     ),
     LayerMeasure("anisotropy_uncentred", 1, "share", 0.0, 1.0, _SOURCE, _TURNS, CLUSTERED, anisotropy_uncentred),
     LayerMeasure(

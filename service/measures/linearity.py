@@ -154,7 +154,17 @@ _SOURCE = "Razzhigaev et al. 2024, arXiv:2405.12250"
 _LAWS = frozenset({"translation", "rotation", "scaling", "permutation"})
 MEASURES = (
     LayerMeasure(
-        "linearity", 1, "share", None, 1.0, _SOURCE, _LAWS, _ERROR, linearity, linearity_as_released, needs_previous=True
+        "linearity",
+        1,
+        "share",
+        None,
+        1.0,
+        _SOURCE,
+        _LAWS,
+        _ERROR,
+        linearity,
+        linearity_as_released,
+        needs_previous=True,
     ),
     LayerMeasure(
         "linearity_of_update",

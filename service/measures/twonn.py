@@ -11,7 +11,8 @@ from torch import Tensor
 
 from service.measures.declaration import Cloud, LayerMeasure
 from service.measures.gaussian_twin import gaussian_twin
-from service.measures.neighbours import Neighbours, nearest, neighbour_distances
+from service.measures.nearest import nearest
+from service.measures.neighbours import Neighbours, neighbour_distances
 from service.measures.repeated import too_few
 from service.measures.spectrum import centred, spread_out
 from service.results import Estimate
