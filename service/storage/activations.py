@@ -18,8 +18,8 @@ from service.subjects import Checkpoint, Site, path_name
 
 @dataclass(frozen=True)
 class StoredSummary:
-    """A summary on disk: `path` lies under the store's ``activations`` folder, `digest` is that of the file's bytes, `dtype`
-    the number format that the network computed in."""
+    """A summary on disk: `path` lies under the store's ``activations`` folder, `digest` is that of the file's bytes,
+    `dtype` the number format that the network computed in."""
 
     site: Site
     path: str
@@ -125,18 +125,11 @@ def stored_sites(store: Store, checkpoint: Checkpoint, dataset: str, digest: str
     A run that was killed after writing them finds them here; half-written and damaged ones are left out.
     """
     step = "none" if checkpoint.step is None else str(checkpoint.step)
-    folder = (
-        store.activations / f"model={path_name(checkpoint.model)}" / f"step={step}" / f"dataset={path_name(dataset)}"
-    )
-    found = [_found(path) for path in folder.glob("layer=*/*.parquet")]
+    network = store.activations / f"model={path_name(checkpoint.model)}" / f"step={step}"
+    found = [_found(path) for path in network.glob(f"dataset={path_name(dataset)}/layer=*/*.parquet")]
+    asked = (checkpoint, dataset, digest)
     return sorted(
-        (
-            stored
-            for stored in found
-            if stored is not None
-            and (stored.site.checkpoint, stored.site.dataset, stored.site.dataset_digest)
-            == (checkpoint, dataset, digest)
-        ),
+        (one for one in found if one and (one.site.checkpoint, one.site.dataset, one.site.dataset_digest) == asked),
         key=lambda stored: stored.site.layer,
     )
 

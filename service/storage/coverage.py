@@ -36,8 +36,11 @@ def measured(store: Store, checkpoint_id: str, dataset: str) -> set[tuple[str, s
 
 
 def refuse_mixture(store: Store, checkpoint: Checkpoint, dataset: Dataset) -> None:
-    """Raise NetworkMismatch where the checkpoint's step is recorded with other weights, BadInput where the dataset's content
-    changed since it was recorded: before any network is loaded, what ``record`` would refuse after."""
+    """Refuse, before any network is loaded, what ``record`` would refuse after.
+
+    Raises NetworkMismatch where the checkpoint's step is recorded with other weights, BadInput where the dataset's
+    content changed since it was recorded.
+    """
     incoming = {
         "checkpoints": ledger.arrow_table(
             "checkpoints",

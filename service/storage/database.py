@@ -93,9 +93,7 @@ def _is_behind(store: Store, patience: Patience) -> bool:
 def refuse_old(store: Store, connection: Connection) -> None:
     """Raise StoreNotMigrated unless the database has this version's tables and views."""
     if not migrating.is_current(connection):
-        raise StoreNotMigrated(
-            f"the store {store.root} was made by another version of Isoscope: run `isoscope upgrade`"
-        )
+        raise StoreNotMigrated(f"the store {store.root} is of another version of Isoscope: run `isoscope upgrade`")
 
 
 def create(place: Path, store: Store) -> int:
@@ -120,14 +118,16 @@ def existing_store(root: Path, lock_wait: float, on_wait: OnWait = None, *, migr
     Raises BadInput where there is none, StoreNotMigrated unless `migrated` is False, StoreBusy, StoreCorrupt.
     """
     store = Store(Path(root), lock_wait)
-    if not store.database.exists():
-        raise BadInput(
-            f"there is no store at {store.root}: `isoscope shape` makes one, ISOSCOPE_STORE or --store names one"
-        )
+    _refuse_absent(store)
     if migrated:
         with looking(store, on_wait) as connection:
             refuse_old(store, connection)
     return store
+
+
+def _refuse_absent(store: Store) -> None:
+    if not store.database.exists():
+        raise BadInput(f"there is no store at {store.root}: run `isoscope shape`, or name one with ISOSCOPE_STORE")
 
 
 def upgrade(store: Store, on_wait: OnWait = None) -> None:
@@ -149,7 +149,10 @@ def writing(store: Store, on_wait: OnWait = None) -> Iterator[Connection]:
 
 @contextmanager
 def looking(store: Store, on_wait: OnWait = None) -> Iterator[Connection]:
-    """The live database under the lock, read-only: for what must not miss the newest row. Raises as ``writing`` does."""
+    """The live database under the lock, read-only: for what must not miss the newest row.
+
+    Raises StoreBusy, StoreCorrupt.
+    """
     with _held(store, on_wait) as patience, connected(store.database, patience, read_only=True) as connection:
         yield connection
 
@@ -168,10 +171,7 @@ def altering(store: Store, on_wait: OnWait = None) -> Iterator[Connection]:
 
 @contextmanager
 def _held(store: Store, on_wait: OnWait) -> Iterator[Patience]:
-    if not store.database.exists():
-        raise BadInput(
-            f"there is no store at {store.root}: `isoscope shape` makes one, ISOSCOPE_STORE or --store names one"
-        )
+    _refuse_absent(store)
     patience = Patience(store.lock_wait, on_wait)
     with naming_faults(store.root), exclusive(store.lock, patience):
         yield patience

@@ -1,7 +1,7 @@
 """Files are written under a draft name and moved to their place whole.
 
-A draft is a folder under ``.drafts`` that its writer holds under ``flock``: a draft that nobody holds is the leaving of a
-dead writer.
+A draft is a folder under ``.drafts`` that its writer holds under ``flock``: one that nobody holds was left by a dead
+writer.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ def _refuse_model(connection: Connection, row: Mapping[str, Any]) -> None:
     if known is not None and tuple(known) != (row["family"], row["layers"], row["width"], row["parameters"]):
         raise NetworkMismatch(
             f"{row['model']} is recorded as {known.family} of {known.layers} layers, width {known.width} and "
-            f"{known.parameters} parameters; this one is {row['family']} of {row['layers']} layers, width {row['width']} "
-            f"and {row['parameters']} parameters: give it another --name"
+            f"{known.parameters} parameters; this one is {row['family']} of {row['layers']} layers, width "
+            f"{row['width']} and {row['parameters']} parameters: give it another --name"
         )
 
 
@@ -98,8 +98,8 @@ def _refuse_checkpoint(connection: Connection, row: Mapping[str, Any]) -> None:
     other = connection.execute(text(query), {name: row[name] for name in names}).scalar()
     if other is not None:
         raise NetworkMismatch(
-            f"{row['model']} step {row['step']} is recorded with the weights of revision {other}; these are of revision "
-            f"{row['revision']}: give this network another --name"
+            f"{row['model']} step {row['step']} is recorded with the weights of revision {other}; these are of "
+            f"revision {row['revision']}: give this network another --name"
         )
 
 

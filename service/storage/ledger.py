@@ -89,7 +89,7 @@ def fault(folder: Path, run_id: str) -> str | None:
         found = read(folder, run_id)
     except StoreCorrupt as error:
         return str(error)
-    return None if found.get("runs") else f"the ledger's {folder / run_id} says nothing of its run: restore it"
+    return None if "runs" in found else f"the ledger's {folder / run_id} says nothing of its run: restore it"
 
 
 def _path(folder: Path, run_id: str, name: str) -> Path:

@@ -1,7 +1,7 @@
 """One process at a time, and how long the others wait.
 
-The lock is ``flock`` on a file beside the database: the kernel lets it go when its holder dies, so none is ever stale. The
-holder's process number inside it is for people alone.
+The lock is ``flock`` on a file beside the database: the kernel lets it go when its holder dies, so none is ever stale.
+The holder's process number inside it is for people alone.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def rebuild(root: Path, lock_wait: float, on_wait: OnWait = None) -> int:
 
 
 def _keep_old(store: Store) -> None:
-    """A second name for the old database, so that its file is never gone while the new one is made; its log goes with it."""
+    """Give the old database a second name, so that it is never gone while the new one is made; its log goes with it."""
     old = store.database.with_name(store.database.name + ".old")
     log = store.database.with_name(store.database.name + ".wal")
     for path in (old, old.with_name(old.name + ".wal")):

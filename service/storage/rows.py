@@ -42,7 +42,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A run and all that it found. `measures` are rows of the table of measures; `summaries` those it wrote or adopted."""
+    """A run and all that it found: `measures` as rows of that table, `summaries` those that it wrote or adopted."""
 
     run: Run
     checkpoint: Checkpoint
@@ -57,8 +57,8 @@ class Entry:
 def record(store: Store, entry: Entry, on_wait: Callable[[str], None] | None = None) -> None:
     """Record a run in the ledger and in the database; recording it again changes nothing.
 
-    Raises NetworkMismatch or BadInput where a name already stands for something else (then nothing is recorded), StoreBusy,
-    StoreNotWritable, StoreCorrupt.
+    Raises NetworkMismatch or BadInput where a name already stands for something else (then nothing is recorded),
+    StoreBusy, StoreNotWritable, StoreCorrupt.
     """
     begun = time.perf_counter()
     tables = _facts(entry)

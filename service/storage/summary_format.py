@@ -39,7 +39,7 @@ def encode(summary: Summary) -> bytes:
         sink,
         compression="none",
         use_dictionary=False,
-        write_statistics=list((*PLACES, "special")),
+        write_statistics=[*PLACES, "special"],
         write_page_checksum=True,
         row_group_size=max(points, 1),
     )

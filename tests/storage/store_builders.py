@@ -1,0 +1,113 @@
+"""Small summaries and runs to put into a real store; child processes import it too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import torch
+
+from service.results import Estimate, LayerResult, LossResult, Moments, NetworkFacts, SampledTokens, Summary
+from service.storage.activations import write_summary
+from service.storage.rows import Entry, Run
+from service.subjects import Checkpoint, Dataset, Site, content_id
+
+FACTS = NetworkFacts("gpt_neox", "decoder", 2, 8, 1000, "float32", "cpu", "eager", 3, weights_digest="ab" * 8)
+DATASET = Dataset("python-reference", "pydoc_data.topics", "d" * 16, 128, 65_536, licence="PSF-2.0")
+BEGUN = datetime(2026, 1, 1, 12)
+MEASURES = [
+    {
+        "measure": name,
+        "version": 1,
+        "subject": "layer",
+        "unit": "ratio",
+        "lower": 0.0,
+        "upper": None,
+        "symmetric": None,
+        "source": "a paper",
+        "std_error": "closed form",
+    }
+    for name in ("anisotropy", "twonn")
+]
+
+
+def a_checkpoint(step=0, model="tiny", revision=None):
+    return Checkpoint(model, step, revision or f"{model}-{step}-weights")
+
+
+def a_site(layer=0, checkpoint=None, dataset=DATASET):
+    stream = ("embedding", "residual", "residual", "final")[layer]
+    return Site(checkpoint or a_checkpoint(), dataset.name, dataset.digest, layer, stream)
+
+
+def a_summary(layer=0, checkpoint=None, points=12, width=8, dtype=torch.float32, facts=FACTS, loss=True):
+    checkpoint = checkpoint or a_checkpoint()
+    draw = torch.Generator().manual_seed(layer)
+    states = torch.randn(points, width, generator=draw).to(dtype)
+    places = torch.arange(points)
+    sample = SampledTokens(places // 4, places * 3 + 1, places + 100, places % 4, places % 5 == 0)
+    moments = {
+        positions: Moments(
+            1000, torch.randn(width, generator=draw).double(), torch.rand(width, generator=draw).double() / 3
+        )
+        for positions in ("all", "not-first", "not-special")
+    }
+    return Summary(
+        a_site(layer, checkpoint),
+        sample,
+        states,
+        moments,
+        layer if layer < 3 else None,
+        1000,
+        0,
+        facts,
+        LossResult(checkpoint.checkpoint_id, DATASET.name, 3.25, 900) if loss else None,
+    )
+
+
+def some_results(site_id, value=0.5):
+    return [
+        LayerResult(site_id, "anisotropy", 1, "corrected/all", Estimate(value, 0.01, 1000)),
+        LayerResult(site_id, "anisotropy", 1, "corrected/not-first", Estimate(value / 2, 0.01, 900)),
+        LayerResult(site_id, "anisotropy", 1, "released/all", Estimate(value + 0.25, None, 12)),
+        LayerResult(site_id, "twonn", 1, "corrected/all", Estimate(value * 10, 0.2, 11, 1)),
+        LayerResult(site_id, "twonn", 1, "corrected/all/gaussian", Estimate(value * 20, 0.3, 11, 1)),
+        LayerResult(site_id, "twonn", 1, "corrected/not-first", Estimate.undefined("only 2 points differ", 2, 7)),
+        LayerResult(site_id, "gride", 1, "corrected/all/scale-8", Estimate(value * 9, 0.1, 11, 1)),
+    ]
+
+
+def a_run(checkpoint, minutes=0, **other):
+    begun = BEGUN + timedelta(minutes=minutes)
+    run = Run(
+        run_id=content_id("run", checkpoint.checkpoint_id, begun.isoformat()),
+        experiment="measure_layers",
+        parameters={"sample": 12, "dataset": DATASET.name},
+        code_version="0.1.0",
+        seed=0,
+        device="cpu",
+        prefect_flow_run_id=None,
+        started_at=begun,
+        finished_at=begun + timedelta(seconds=30),
+        seconds={"load": 1.5, "measure": 0.5},
+    )
+    return replace(run, **other)
+
+
+def an_entry(
+    store, step=0, *, layers=2, minutes=0, value=0.5, checkpoint=None, facts=FACTS, dataset=DATASET, written=True
+):
+    """A run over `layers` sites of a checkpoint; its summaries are on disk, unless only its facts are wanted."""
+    checkpoint = checkpoint or a_checkpoint(step)
+    summaries = [a_summary(layer, checkpoint, facts=facts) for layer in range(layers)] if written else []
+    sites = [a_site(layer, checkpoint, dataset) for layer in range(layers)]
+    return Entry(
+        run=a_run(checkpoint, minutes),
+        checkpoint=checkpoint,
+        facts=facts,
+        dataset=dataset,
+        measures=MEASURES,
+        summaries=[(summary, write_summary(store, summary)) for summary in summaries],
+        results=[result for site in sites for result in some_results(site.site_id, value)],
+        loss=LossResult(checkpoint.checkpoint_id, dataset.name, 3.25, 900),
+    )
