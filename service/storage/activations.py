@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +30,6 @@ class StoredSummary:
     @property
     def site_id(self) -> str:
         return self.site.site_id
-
-
-def digest_of(body: bytes) -> str:
-    """32 hex digits of a file's bytes."""
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def write_summary(store: Store, summary: Summary) -> StoredSummary:
@@ -88,7 +82,7 @@ def _says_the_same(body: bytes, summary: Summary) -> bool:
 def _stored(summary: Summary, body: bytes) -> StoredSummary:
     points, width = summary.states.shape
     site = summary.site
-    return StoredSummary(site, site.relative_path, points, width, summary.facts.dtype, digest_of(body))
+    return StoredSummary(site, site.relative_path, points, width, summary.facts.dtype, drafts.digest_of(body))
 
 
 def read_summary(store: Store, site: Site, digest: str | None = None) -> Summary:
@@ -106,7 +100,7 @@ def read_summary(store: Store, site: Site, digest: str | None = None) -> Summary
         ) from error
     except OSError as error:
         raise SummaryCorrupt(f"the summary of {place} cannot be read: {error.strerror} ({path})") from error
-    if digest is not None and digest_of(body) != digest:
+    if digest is not None and drafts.digest_of(body) != digest:
         raise SummaryCorrupt(f"the summary of {place} is not the one that was recorded: {path} was altered; restore it")
     try:
         summary = decode(body)

@@ -9,7 +9,6 @@ from typing import Literal
 from sqlalchemy import text
 
 from service.storage import drafts, feeding, ledger
-from service.storage.activations import digest_of
 from service.storage.database import Store, is_published, looking
 
 ProblemKind = Literal[
@@ -54,7 +53,7 @@ def _summaries(store: Store, recorded: dict[str, str]) -> Iterator[Problem]:
         file = store.activations / path
         if not file.is_file():
             yield Problem("missing file", path, "the summary was recorded and is gone: restore it")
-        elif digest_of(file.read_bytes()) != digest:
+        elif drafts.digest_of(file.read_bytes()) != digest:
             yield Problem("digest changed", path, "the summary is not the one that was recorded: restore it")
     found = (file for file in sorted(store.activations.rglob("*.parquet")) if drafts.FOLDER not in file.parts)
     for file in found:

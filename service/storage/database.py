@@ -183,6 +183,7 @@ def connected(path: Path, patience: Patience, read_only: bool = False) -> Iterat
     engine = create_engine(
         URL.create("duckdb", database=str(path)),
         poolclass=NullPool,
+        pool_reset_on_return=None,  # it is closed at once; a rollback after a failed commit would only be loud
         connect_args={"read_only": read_only, "config": dict(QUIET)},
     )
     connection = None

@@ -7,6 +7,7 @@ writer.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -90,6 +91,11 @@ def write_bytes(path: Path, body: bytes | memoryview) -> None:
         file.write(body)
         file.flush()
         os.fsync(file.fileno())
+
+
+def digest_of(body: bytes) -> str:
+    """32 hex digits of a file's bytes."""
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def sync(path: Path) -> None:

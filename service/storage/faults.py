@@ -23,13 +23,16 @@ UNWRITABLE = re.compile(
     re.IGNORECASE,
 )
 HELD = re.compile(r"could not set lock|same database file with a different configuration|already open", re.IGNORECASE)
+ORIGINAL = re.compile(r'Original error: "(.*)"', re.DOTALL)
 HOLDER = re.compile(r"\(PID (\d+)\)")
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of a driver's message, without its class."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return re.sub(r"^\(?[\w.]*(Exception|Error)\)?:?\s*", "", lines[0]).strip() or lines[0]
+    """The first line of what a driver first complained of, without its class."""
+    said = str(error).strip()
+    original = ORIGINAL.search(said)
+    lines = (original[1] if original else said).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"^[\w ]*Error: ", "", lines[0])
 
 
 def driver_error(error: BaseException) -> BaseException:

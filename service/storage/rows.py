@@ -8,17 +8,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from service.results import LayerResult, LossResult, NetworkFacts, Summary
 from service.storage import feeding, ledger
-from service.storage.activations import StoredSummary
 from service.storage.database import Store, writing
 from service.storage.faults import naming_faults
 from service.storage.schema import metadata
 from service.subjects import Checkpoint, Dataset
+
+if TYPE_CHECKING:
+    from service.storage.activations import StoredSummary
 
 STAGES = ("load", "extract", "measure", "record")
 
@@ -60,11 +62,9 @@ def record(store: Store, entry: Entry, on_wait: Callable[[str], None] | None = N
     Raises NetworkMismatch or BadInput where a name already stands for something else (then nothing is recorded),
     StoreBusy, StoreNotWritable, StoreCorrupt.
     """
-    begun = time.perf_counter()
-    tables = _facts(entry)
-    run_id = entry.run.run_id
-    seconds = {"record": time.perf_counter() - begun, **entry.run.seconds}
-    tables["runs"] = ledger.arrow_table("runs", [_run_row(entry, seconds)])
+    begun, run_id = time.perf_counter(), entry.run.run_id
+    tables = fact_tables(entry)
+    tables["runs"] = run_table(entry, {"record": time.perf_counter() - begun})
     with (
         naming_faults(store.root),
         ledger.drafted(store.ledger, run_id, tables) as draft,
@@ -76,7 +76,8 @@ def record(store: Store, entry: Entry, on_wait: Callable[[str], None] | None = N
             ledger.enter(store.ledger, draft)  # before the commit: what the database has, the ledger has
 
 
-def _facts(entry: Entry) -> dict[str, pa.Table]:
+def fact_tables(entry: Entry) -> dict[str, pa.Table]:
+    """Everything that a run found, by table; a table without rows is not there."""
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
         "models": [_model_row(entry)],
         "checkpoints": [_checkpoint_row(entry)],
@@ -85,7 +86,7 @@ def _facts(entry: Entry) -> dict[str, pa.Table]:
         "activations": [_activation_row(entry.run, *pair) for pair in entry.summaries],
         "checkpoint_losses": [_loss_row(entry.run, entry.loss)] if entry.loss else [],
     }
-    tables = {name: ledger.arrow_table(name, found) for name, found in rows.items()}
+    tables = {name: ledger.arrow_table(name, found) for name, found in rows.items() if found}
     tables["layer_metrics"] = metric_table(entry.run.run_id, entry.results)
     return tables
 
@@ -145,9 +146,10 @@ def _dataset_row(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _run_row(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
-    run = entry.run
-    return {
+def run_table(entry: Entry, seconds: Mapping[str, float]) -> pa.Table:
+    """The run itself as a row; `seconds` of the stages that the run does not name."""
+    run, spent = entry.run, {**seconds, **entry.run.seconds}
+    row = {
         "run_id": run.run_id,
         "experiment": run.experiment,
         "checkpoint_id": entry.checkpoint.checkpoint_id,
@@ -159,8 +161,9 @@ def _run_row(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
         "prefect_flow_run_id": run.prefect_flow_run_id,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        **{f"seconds_{stage}": seconds.get(stage) for stage in STAGES},
+        **{f"seconds_{stage}": spent.get(stage) for stage in STAGES},
     }
+    return ledger.arrow_table("runs", [row])
 
 
 def _activation_row(run: Run, summary: Summary, stored: StoredSummary) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,16 @@ from service.storage.database import open_store
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(scope="session")
+def fresh_store(tmp_path_factory):
+    """An empty store to copy: making one takes longer than most tests."""
+    return open_store(tmp_path_factory.mktemp("fresh") / "store", lock_wait=20).root
+
+
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, fresh_store):
     """A store of its own, empty."""
+    shutil.copytree(fresh_store, tmp_path / "store")
     return open_store(tmp_path / "store", lock_wait=20)
 
 

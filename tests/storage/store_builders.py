@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import torch
-
 from service.results import Estimate, LayerResult, LossResult, Moments, NetworkFacts, SampledTokens, Summary
-from service.storage.activations import write_summary
 from service.storage.rows import Entry, Run
 from service.subjects import Checkpoint, Dataset, Site, content_id
 
@@ -40,10 +37,12 @@ def a_site(layer=0, checkpoint=None, dataset=DATASET):
     return Site(checkpoint or a_checkpoint(), dataset.name, dataset.digest, layer, stream)
 
 
-def a_summary(layer=0, checkpoint=None, points=12, width=8, dtype=torch.float32, facts=FACTS, loss=True):
+def a_summary(layer=0, checkpoint=None, points=12, width=8, dtype="float32", facts=FACTS, loss=True):
+    import torch  # children that write no summaries start in half the time
+
     checkpoint = checkpoint or a_checkpoint()
     draw = torch.Generator().manual_seed(layer)
-    states = torch.randn(points, width, generator=draw).to(dtype)
+    states = torch.randn(points, width, generator=draw).to(getattr(torch, dtype))
     places = torch.arange(points)
     sample = SampledTokens(places // 4, places * 3 + 1, places + 100, places % 4, places % 5 == 0)
     moments = {
@@ -99,7 +98,12 @@ def an_entry(
 ):
     """A run over `layers` sites of a checkpoint; its summaries are on disk, unless only its facts are wanted."""
     checkpoint = checkpoint or a_checkpoint(step)
-    summaries = [a_summary(layer, checkpoint, facts=facts) for layer in range(layers)] if written else []
+    stored = []
+    if written:
+        from service.storage.activations import write_summary
+
+        summaries = [a_summary(layer, checkpoint, facts=facts) for layer in range(layers)]
+        stored = [(summary, write_summary(store, summary)) for summary in summaries]
     sites = [a_site(layer, checkpoint, dataset) for layer in range(layers)]
     return Entry(
         run=a_run(checkpoint, minutes),
@@ -107,7 +111,7 @@ def an_entry(
         facts=facts,
         dataset=dataset,
         measures=MEASURES,
-        summaries=[(summary, write_summary(store, summary)) for summary in summaries],
+        summaries=stored,
         results=[result for site in sites for result in some_results(site.site_id, value)],
         loss=LossResult(checkpoint.checkpoint_id, dataset.name, 3.25, 900),
     )
