@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from service.measures.declaration import Cloud, LayerMeasure
-from service.measures.spectrum import axes, centred, no_spread, principal_axes, spectrum, spread_out, tokens_behind
+from service.measures.spectrum import centred, leading, leading_axis, no_spread, spectrum, spread_out, tokens_behind
 from service.measures.standard_error import CLUSTERED, clustered
 from service.results import Estimate
 
@@ -22,10 +22,13 @@ def anisotropy(cloud: Cloud) -> Mapping[str, Estimate]:
     differ.
     Source: Razzhigaev et al. 2024, section 3, https://arxiv.org/abs/2311.05928
     """
-    values = spectrum(cloud)
-    if not len(values):
+    streamed = spectrum(cloud) if cloud.moments is not None else None
+    if streamed is not None and len(streamed):
+        value = (streamed[0] / streamed.sum()).item()
+    elif streamed is None and spread_out(cloud):
+        value = leading(cloud).share
+    else:
         return {"": Estimate.undefined(no_spread(cloud), len(cloud.points))}
-    value = (values[0] / values.sum()).item()
     return {"": Estimate(value, _share_error(cloud), tokens_behind(cloud))}
 
 
@@ -38,8 +41,8 @@ def anisotropy_as_released(cloud: Cloud) -> Mapping[str, Estimate]:
     points = cloud.points
     if not spread_out(cloud):
         return {"": Estimate.undefined(no_spread(cloud), len(points))}
-    values = principal_axes((points - points.mean(dim=0, keepdim=True)).double()).values
-    return {"": Estimate((values[0] / values.sum()).item(), _share_error(cloud, streamed=False), len(points))}
+    top = leading_axis((points - points.mean(dim=0, keepdim=True)).double())
+    return {"": Estimate(top.share, _share_error(cloud, streamed=False), len(points))}
 
 
 def anisotropy_uncentred(cloud: Cloud) -> Mapping[str, Estimate]:
@@ -54,10 +57,9 @@ def anisotropy_uncentred(cloud: Cloud) -> Mapping[str, Estimate]:
     size = points.square().sum(dim=1)
     if not size.sum() > 0:
         return {"": Estimate.undefined("all points are zero" if len(points) else "there are no points", len(points))}
-    top = principal_axes(points)
-    value = (top.values[0] / top.values.sum()).item()
-    influence = ((points @ top.directions[:, 0]).square() - value * size) / size.mean()
-    return {"": Estimate(value, clustered(influence, cloud.items), len(points))}
+    top = leading_axis(points)
+    influence = ((points @ top.direction).square() - top.share * size) / size.mean()
+    return {"": Estimate(top.share, clustered(influence, cloud.items), len(points))}
 
 
 def outlier_share(cloud: Cloud) -> Mapping[str, Estimate]:
@@ -69,10 +71,9 @@ def outlier_share(cloud: Cloud) -> Mapping[str, Estimate]:
     Source: the top concentration curve (Lorenz) at 1 %, asked of massive activations, Sun et al. 2024,
     https://arxiv.org/abs/2402.17762
     """
-    directions = axes(cloud).directions
-    if not directions.shape[1]:
+    if not spread_out(cloud):
         return {"": Estimate.undefined(no_spread(cloud), len(cloud.points))}
-    along = (centred(cloud) @ directions[:, 0]).square()
+    along = (centred(cloud) @ leading(cloud).direction).square()
     count = math.ceil(OUTLIERS * len(along))
     largest = along.topk(count).values
     value = (largest.sum() / along.sum()).item()
@@ -83,12 +84,10 @@ def outlier_share(cloud: Cloud) -> Mapping[str, Estimate]:
 
 def _share_error(cloud: Cloud, streamed: bool = True) -> float | None:
     """The error of the top eigenvalue's share: IF(x) = ((u . v)^2 - a |u|^2) / trace, u = x - mean, in the sample."""
-    if not len(axes(cloud).values):
+    if not spread_out(cloud):
         return None
-    top, points = axes(cloud), centred(cloud)
-    trace = top.values.sum()
-    share = top.values[0] / trace
-    influence = ((points @ top.directions[:, 0]).square() - share * points.square().sum(dim=1)) / trace
+    top, points = leading(cloud), centred(cloud)
+    influence = ((points @ top.direction).square() - top.share * points.square().sum(dim=1)) / top.total
     return clustered(influence, cloud.items, tokens_behind(cloud) if streamed else None)
 
 

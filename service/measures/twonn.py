@@ -12,7 +12,7 @@ from torch import Tensor
 from service.measures.declaration import Cloud, LayerMeasure
 from service.measures.gaussian_twin import gaussian_twin
 from service.measures.nearest import nearest
-from service.measures.neighbours import Neighbours, neighbour_distances
+from service.measures.neighbours import neighbour_distances
 from service.measures.repeated import too_few
 from service.measures.spectrum import centred, spread_out
 from service.results import Estimate
@@ -36,8 +36,7 @@ def twonn(cloud: Cloud) -> Mapping[str, Estimate]:
     note = too_few(cloud, FEWEST)
     if note:
         return {"": note, "gaussian": note}
-    twin = gaussian_twin(cloud)
-    return {"": _fitted(neighbour_distances(cloud, 2)), "gaussian": _fitted(neighbour_distances(twin, 2))}
+    return {"": fitted(cloud), "gaussian": fitted(gaussian_twin(cloud))}
 
 
 def twonn_as_released(cloud: Cloud) -> Mapping[str, Estimate]:
@@ -69,7 +68,9 @@ def twonn_as_released(cloud: Cloud) -> Mapping[str, Estimate]:
     return {"": Estimate(value, value / math.sqrt(count), len(good), bad)}
 
 
-def _fitted(near: Neighbours) -> Estimate:
+def fitted(cloud: Cloud) -> Estimate:
+    """`twonn` of the cloud alone, without the Gaussian cloud beside it. Needs at least 10 distinct points."""
+    near = neighbour_distances(cloud, 2)
     logs = near.log_ratio(2, 1).sort().values
     count = int(KEPT * len(logs))
     if not logs[count - 1] > 0:
