@@ -25,12 +25,17 @@ def asked(store):
 
 def test_an_answer_can_be_had_as_rows_csv_json_and_parquet(asked):
     table = asked(
-        "select step, measure, value, note from lab.layer_metrics where measure = 'twonn' and detail is null order by all"
+        "select step, measure, value, note from lab.layer_metrics "
+        "where measure = 'twonn' and detail is null order by all"
     )
     assert as_rows(table) == (
         ["step", "measure", "value", "note"],
-        [(0, "twonn", 5.0, None), (0, "twonn", None, "only 2 points differ")]
-        + [(None, "twonn", 5.0, None), (None, "twonn", None, "only 2 points differ")],
+        [
+            (0, "twonn", 5.0, None),
+            (0, "twonn", None, "only 2 points differ"),
+            (None, "twonn", 5.0, None),
+            (None, "twonn", None, "only 2 points differ"),
+        ],
     )
     assert as_csv(table).decode().splitlines()[:3] == [
         "step,measure,value,note",
@@ -43,7 +48,8 @@ def test_an_answer_can_be_had_as_rows_csv_json_and_parquet(asked):
 
 def test_times_sums_lists_and_what_is_not_finite_have_a_form_in_json(asked):
     table = asked(
-        "select sum(n_used) as n, max(measured_at) as t, list(layer) as l, 'nan'::double as x, {'a': 1} as s from lab.layer_metrics"
+        "select sum(n_used) as n, max(measured_at) as t, list(layer) as l, 'nan'::double as x, {'a': 1} as s "
+        "from lab.layer_metrics"
     )
     assert json.loads(as_json(table)) == [
         {"n": 3894, "t": "2026-01-01T12:00:30", "l": [0] * 14, "x": None, "s": {"a": 1}}

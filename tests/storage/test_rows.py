@@ -56,7 +56,8 @@ def test_an_undefined_value_is_null_with_its_reason_and_a_variant_is_taken_apart
     record(store, an_entry(store, layers=1))
     rows = published(
         store,
-        "select procedure, positions, detail, value, note, n_dropped from lab.layer_metrics where measure = 'twonn' order by all",
+        "select procedure, positions, detail, value, note, n_dropped from lab.layer_metrics "
+        "where measure = 'twonn' order by all",
     )
     assert rows == [
         ("corrected", "all", "gaussian", 10.0, None, 1),
@@ -121,17 +122,20 @@ REFUSED = {
     "other weights": (
         {"checkpoint": a_checkpoint(0, revision="other")},
         NetworkMismatch,
-        r"^tiny step 0 is recorded with the weights of revision tiny-0-weights; these are of revision other: .* another --name$",
+        r"^tiny step 0 is recorded with the weights of revision tiny-0-weights; these are of revision other: "
+        r"give this network another --name$",
     ),
     "another shape": (
         {"facts": replace(FACTS, width=16), "checkpoint": a_checkpoint(1)},
         NetworkMismatch,
-        r"^tiny is recorded as gpt_neox of 2 layers, width 8 and 1000 parameters; this one is .* width 16 .* another --name$",
+        r"^tiny is recorded as gpt_neox of 2 layers, width 8 and 1000 parameters; this one is gpt_neox of 2 layers, "
+        r"width 16 and 1000 parameters: give it another --name$",
     ),
     "other content": (
         {"dataset": replace(DATASET, digest="e" * 16), "checkpoint": a_checkpoint(1), "written": False},
         BadInput,
-        r"^the content of python-reference changed since it was recorded \(digest d+, now e+\): give it another name, or use another store$",
+        r"^the content of python-reference changed since it was recorded \(digest d+, now e+\): "
+        r"give it another name, or use another store$",
     ),
 }
 

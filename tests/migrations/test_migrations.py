@@ -1,0 +1,113 @@
+"""The migrations lead up, down and up again, and agree with the tables that the code declares."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.util import CommandError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from service.storage import migrating, views
+from service.storage.database import Store, altering, looking, open_store
+from service.storage.schema import metadata
+
+ROOT = Path(__file__).parents[2]
+
+
+def alembic(store_root, *arguments):
+    """The command line's standard output. Fails with its standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ISOSCOPE_STORE": str(store_root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def names(connection, schema):
+    query = "select table_name from information_schema.tables where table_schema = :schema order by 1"
+    return connection.execute(text(query), {"schema": schema}).scalars().all()
+
+
+def test_the_command_line_upgrades_and_finds_no_difference_to_the_declared_tables(tmp_path):
+    alembic(tmp_path / "store", "upgrade", "head")
+    assert "No new upgrade operations detected" in alembic(tmp_path / "store", "check")
+    assert open_store(tmp_path / "store", 5).database.exists()
+
+
+def test_the_check_finds_a_table_that_no_migration_makes(tmp_path):
+    store = open_store(tmp_path / "store", 5)
+    with altering(store) as connection:
+        command.check(migrating.configuration(connection, io.StringIO()))
+    with altering(store) as connection:
+        connection.execute(text("alter table runs drop column device"))
+    with pytest.raises(CommandError, match="device"), altering(store) as connection:
+        command.check(migrating.configuration(connection, io.StringIO()))
+
+
+def test_down_leaves_nothing_behind_and_up_again_gives_the_same(tmp_path):
+    store = open_store(tmp_path / "store", 5)
+    with altering(store) as connection:
+        before = names(connection, "main"), names(connection, "lab")
+        command.downgrade(migrating.configuration(connection), "base")
+        assert names(connection, "main") == ["alembic_version"]
+        assert names(connection, "lab") == []
+        command.upgrade(migrating.configuration(connection), "head")
+        assert (names(connection, "main"), names(connection, "lab")) == before
+    assert set(before[0]) == {"alembic_version", *metadata.tables}
+    assert before[1] == [path.stem for path in views.view_files()]
+    with looking(store) as connection:
+        assert migrating.is_current(connection)
+
+
+def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path):
+    store = open_store(tmp_path / "store", 5)
+    with altering(store) as connection:
+        connection.execute(text("alter table layer_metrics drop column note"))
+    with pytest.raises(DBAPIError, match="note"), altering(store) as connection:
+        migrating.upgrade(connection)
+    with looking(store) as connection:
+        assert names(connection, "lab") == [path.stem for path in views.view_files()]
+
+
+def test_an_upgrade_leaves_no_log_to_be_replayed(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        migrating.upgrade(connection)
+    assert [path.name for path in store.root.glob("isoscope.duckdb*")] == ["isoscope.duckdb"]
+
+
+def test_a_folder_with_a_percent_sign_or_a_quote_is_a_store_too(tmp_path):
+    store = open_store(tmp_path / "100 % of 'it' [a]", 5)
+    with looking(store) as connection:
+        assert migrating.is_current(connection)
+
+
+def test_versions_import_nothing_of_the_service():
+    versions = sorted((ROOT / "migrations" / "versions").glob("*.py"))
+    assert versions
+    for path in versions:
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [module for module in modules if module.split(".")[0] in ("service", "flows", "migrations")], (
+                path
+            )
+
+
+def test_every_version_leads_up_and_down():
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        functions = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert {"upgrade", "downgrade"} <= functions
