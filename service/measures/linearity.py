@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from service.measures.declaration import Cloud, LayerMeasure
-from service.measures.spectrum import centred, spread_out
+from service.measures.released_linearity import linearity_as_released, linearity_of_update_as_released, unfit
+from service.measures.spectrum import centred
 from service.measures.standard_error import clustered
 from service.results import Estimate
 
@@ -47,20 +48,8 @@ def linearity_of_update(cloud: Cloud) -> Mapping[str, Estimate]:
     return _explained(cloud, update=True)
 
 
-def linearity_as_released(cloud: Cloud) -> Mapping[str, Estimate]:
-    """As the authors' code takes it: in the dtype of the points, dividing by every singular value of X, however small,
-    so that rounding rules where X lacks a direction. Source: procrustes_similarity in LLM_microscope.ipynb,
-    https://github.com/AIRI-Institute/LLM-Microscope"""
-    return _released(cloud, update=False)
-
-
-def linearity_of_update_as_released(cloud: Cloud) -> Mapping[str, Estimate]:
-    """As `linearity_as_released`, of the update Y - X. Source: procrustes_similarity_centered, same place."""
-    return _released(cloud, update=True)
-
-
 def _explained(cloud: Cloud, update: bool) -> Mapping[str, Estimate]:
-    note = _unfit(cloud, update)
+    note = unfit(cloud, update)
     if note:
         return {"": Estimate.undefined(note, len(cloud.points))}
     earlier, target = _earlier(cloud), centred(cloud)
@@ -99,54 +88,10 @@ def _least_squares(earlier: Float[Tensor, "points before"], target: Float[Tensor
     return Fit(residual.square().sum(dim=1), int(keep.sum()))
 
 
-def _released(cloud: Cloud, update: bool) -> Mapping[str, Estimate]:
-    note = _unfit(cloud, update)
-    if note:
-        return {"": Estimate.undefined(note, len(cloud.points))}
-    previous = cast(Tensor, cloud.previous)
-    exact = torch.promote_types(torch.promote_types(cloud.points.dtype, previous.dtype), torch.float32)
-    earlier, target = previous.to(exact), cloud.points.to(exact)
-    target = target - earlier if update else target
-    earlier, target = _normalised(earlier), _normalised(target)
-    left, sizes, right = torch.linalg.svd(earlier, full_matrices=False)
-    solution = (right.T / sizes) @ left.T @ target
-    value = 1 - (earlier @ solution - target).square().sum().item()
-    return {
-        "": Estimate(
-            value,
-            None,
-            len(target),
-            note="not a number: a singular value of zero was divided by, or the dtype overflowed"
-            if value != value
-            else None,
-        )
-    }
-
-
-def _normalised(points: Float[Tensor, "points width"]) -> Float[Tensor, "points width"]:
-    differences = points - points.mean(dim=0, keepdim=True)
-    return differences / differences.norm()
-
-
 def _earlier(cloud: Cloud) -> Float[Tensor, "points previous_width"]:
     if "earlier" not in cloud.cache:
         cloud.cache["earlier"] = centred(Cloud(cast(Tensor, cloud.previous)))
     return cast(Tensor, cloud.cache["earlier"])
-
-
-def _unfit(cloud: Cloud, update: bool) -> str | None:
-    """Why there is nothing to fit, if so."""
-    points, previous = cloud.points, cloud.previous
-    if previous is None:
-        return "no earlier site"
-    if len(points) < 2:
-        return f"needs at least 2 points; the cloud has {len(points)}"
-    if update and points.shape[1] != previous.shape[1]:
-        return f"the earlier site has width {previous.shape[1]}, this one {points.shape[1]}: there is no update"
-    for states, where in ((points, "here"), (previous, "at the earlier site")):
-        if not spread_out(Cloud(states)):
-            return f"the {len(points)} points do not differ {where}"
-    return None
 
 
 _ERROR = "infinitesimal jackknife over texts, the linear map taken as given"

@@ -4,12 +4,8 @@ import pytest
 import torch
 
 from service.measures import Cloud
-from service.measures.linearity import (
-    linearity,
-    linearity_as_released,
-    linearity_of_update,
-    linearity_of_update_as_released,
-)
+from service.measures.linearity import linearity, linearity_of_update
+from service.measures.released_linearity import linearity_as_released, linearity_of_update_as_released
 
 # procrustes_similarity and procrustes_similarity_centered of AIRI-Institute/LLM-Microscope, LLM_microscope.ipynb, from
 # x to y = tanh(x) + x with its columns reversed / 2, float64.
