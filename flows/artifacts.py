@@ -1,0 +1,47 @@
+"""What a run leaves in the Prefect UI: a table of what was found, and the figures."""
+
+from __future__ import annotations
+
+import base64
+
+from prefect.artifacts import create_image_artifact, create_table_artifact
+
+from service.errors import BadInput
+from service.report.figures import as_png, figure
+from service.storage.answers import as_rows, ask
+from service.storage.database import Store, reading
+from service.subjects import path_name
+
+SHOWN = """
+select a.step, layer, a.stream, round(anisotropy, 4) as anisotropy,
+       round(anisotropy_not_first, 4) as anisotropy_not_first, round(twonn, 2) as twonn,
+       round(i.std_error, 2) as twonn_std_error
+from lab.anisotropy_by_layer a
+left join lab.intrinsic_dimension_by_layer i using (model, revision, dataset, layer)
+where model = ? and dataset = ? order by a.step, layer
+"""
+
+
+def _key(*parts: str) -> str:
+    """Prefect's artifact keys: lower-case letters, digits and dashes."""
+    name = "-".join(path_name(part) for part in parts).lower()
+    return "".join(letter if letter.isalnum() else "-" for letter in name)
+
+
+def leave_table(store: Store, model: str, dataset: str) -> None:
+    """The anisotropy and intrinsic dimension of every layer and step of a model, as a table artifact."""
+    columns, rows = as_rows(ask(store, SHOWN, [model, dataset]))
+    table = [dict(zip(columns, row, strict=True)) for row in rows]
+    create_table_artifact(table, key=_key("shape", model, dataset), description=f"{model} on {dataset}")
+
+
+def leave_figures(store: Store, model: str, dataset: str) -> None:
+    """The heat maps and curves of a model, as image artifacts that carry their own pixels."""
+    for kind in ("anisotropy", "intrinsic-dimension"):
+        with reading(store) as connection:
+            try:
+                picture = as_png(figure(kind, connection, models=[model], datasets=[dataset]))
+            except BadInput:  # nothing of this kind was measured: no picture of it
+                continue
+        url = "data:image/png;base64," + base64.b64encode(picture).decode()
+        create_image_artifact(url, key=_key(kind, model, dataset), description=f"{kind} of {model} on {dataset}")

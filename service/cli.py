@@ -1,0 +1,288 @@
+"""The command line: strings in, one flow or one query called, a short answer out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service import __version__
+from service.cli_output import OneLineErrors, progress_bar, show_json, show_table
+from service.errors import BadInput, UnknownName
+from service.settings import Settings
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    help="A microscope for the geometry of learned representations.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+LISTED = ("models", "checkpoints", "datasets", "measures", "runs", "views")
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+@app.callback()
+def main(
+    store: Annotated[
+        Path | None, typer.Option(help="The store's folder; ISOSCOPE_STORE says it too.", show_default=False)
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the flows' own logs.")] = False,
+) -> None:
+    """A microscope for the geometry of learned representations."""
+    if store is not None:
+        os.environ["ISOSCOPE_STORE"] = str(store)
+    if not debug:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def _layers(text: str | None) -> list[int] | None:
+    """``0,3-6`` as [0, 3, 4, 5, 6]. Raises BadInput."""
+    if text is None:
+        return None
+    layers: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise BadInput(f"--layers needs numbers and ranges such as 0,3-6; got {text!r}")
+        layers.update(range(int(first), int(last or first) + 1))
+    return sorted(layers)
+
+
+@app.command()
+def shape(
+    model: Annotated[str, typer.Argument(help="A hub name, a checkpoint folder, or a folder of checkpoint folders.")],
+    revision: Annotated[
+        list[str] | None, typer.Option(help="A revision or a pattern such as 'step*'; repeat for several.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
+    ] = None,
+    measure: Annotated[list[str] | None, typer.Option(help="A measure's name; all of them if not given.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Layers to measure, such as 0,3-6; all if not given.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Run at least this many tokens.")] = None,
+    window: Annotated[int | None, typer.Option(min=8, help="Characters in a window of text.")] = None,
+    sample: Annotated[int | None, typer.Option(min=16, help="States kept of each layer.")] = None,
+    as_released: Annotated[
+        bool, typer.Option("--as-released", help="Also measure by the published procedures as their authors run them.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="What to call a local model in the store.")] = None,
+    device: Annotated[str | None, typer.Option(help="cuda, cpu or auto.")] = None,
+    dtype: Annotated[
+        str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")
+    ] = "auto",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that the model's repository brings.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure how the cloud of hidden states is shaped, layer by layer and checkpoint by checkpoint."""
+    settings = Settings()
+    common: dict[str, Any] = {
+        "measures": measure or [],
+        "layers": _layers(layers),
+        "tokens": tokens,
+        "window": window,
+        "sample": sample,
+        "as_released": as_released,
+    }
+    network = {
+        "device": device or settings.device,
+        "dtype": dtype,
+        "batch_size": batch_size,
+        "trust_remote_code": trust_remote_code,
+    }
+    answers = []
+    for one in dataset or ["python-reference"]:
+        from service.experiments.shape import plan
+
+        planned = plan(settings, model, revision or [], one, name, common)
+        outcomes: list[Any] = []
+        if planned.todo:
+            from flows.measure_layers import measure_layers
+
+            with progress_bar(quiet=json):
+                outcomes = measure_layers(
+                    model,
+                    revision,
+                    one,
+                    name=name,
+                    store=settings.store,
+                    lock_wait=settings.lock_wait,
+                    **common,
+                    **network,
+                )
+        answers.append(planned.answer(outcomes))
+    if json:
+        show_json(answers)
+        return
+    for answer in answers:
+        typer.echo(answer["line"])
+
+
+@app.command()
+def sql(
+    query: Annotated[
+        str, typer.Argument(help="One query over the views of schema lab; '-' reads it from standard input.")
+    ],
+    format: Annotated[Format, typer.Option(help="How the answer is printed.")] = Format.table,
+    out: Annotated[Path | None, typer.Option(help="Write the answer to this file.")] = None,
+    json: Json = False,
+) -> None:
+    """Ask the published snapshot a question in SQL: read-only, and no file can be reached from it."""
+    from service.storage import answers
+    from service.storage.database import Store
+
+    settings = Settings()
+    text = sys.stdin.read() if query == "-" else query
+    table = answers.ask(Store(settings.store, settings.lock_wait), text)
+    chosen = Format.json if json else format
+    if chosen is Format.table:
+        if out:
+            raise BadInput("a table is for reading, not for a file: give --format csv, json or parquet with --out")
+        show_table(*answers.as_rows(table))
+        return
+    if chosen is Format.parquet and out is None and sys.stdout.isatty():
+        raise BadInput("Parquet on a terminal is unreadable: give --out FILE, or pipe it")
+    writers = {Format.csv: answers.as_csv, Format.json: answers.as_json, Format.parquet: answers.as_parquet}
+    body = writers[chosen](table)
+    if out is None:
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
+    else:
+        answers.write_file(out, body)
+
+
+@app.command()
+def ls(
+    what: Annotated[str, typer.Argument(help="models, checkpoints, datasets, measures, runs or views.")],
+    json: Json = False,
+) -> None:
+    """List what the store holds."""
+    from service.storage import answers
+    from service.storage.database import Store
+
+    if what not in LISTED:
+        raise UnknownName.of("listing", what, LISTED)
+    settings = Settings()
+    queries = {
+        "views": "select view_name as view,comment as meaning from duckdb_views() where schema_name = 'lab' order by 1",
+        "measures": "select measure, version, unit, lower, upper, std_error, source from lab.measures order by all",
+        "runs": "select * from lab.runs order by started_at",
+    }
+    table = answers.ask(
+        Store(settings.store, settings.lock_wait), queries.get(what, f"select * from lab.{what} order by all")
+    )
+    columns, rows = answers.as_rows(table)
+    if json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table(columns, rows)
+
+
+@app.command()
+def plot(
+    kind: Annotated[str, typer.Argument(help="anisotropy, intrinsic-dimension, norms or loss.")],
+    model: Annotated[list[str] | None, typer.Option(help="A model; all if not given. Repeatable.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="A dataset; all if not given. Repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="The folder for the PNG and the SVG.")] = Path("."),
+    json: Json = False,
+) -> None:
+    """Draw layer-by-step heat maps and curves, as PNG and SVG, from the public views alone."""
+    from service.report.figures import figure, save
+    from service.storage.database import Store, reading
+
+    settings = Settings()
+    with reading(Store(settings.store, settings.lock_wait)) as connection:
+        drawn = figure(kind, connection, models=model, datasets=dataset)
+    paths = [str(path) for path in save(drawn, out, kind)]
+    if json:
+        show_json(paths)
+    else:
+        typer.echo("\n".join(paths))
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Say what the store holds, how large it is, when it was last written, and who holds it now."""
+    from service.storage.status import status as store_status
+
+    facts = store_status(Settings().store)
+    if json:
+        show_json(facts)
+    else:
+        show_table(("what", "value"), list(facts.items()))
+
+
+@app.command()
+def check(json: Json = False) -> None:
+    """Verify that rows and files agree: nothing missing, orphaned, altered or half-written. Exit status 1 if not."""
+    from service.storage.consistency import check as problems_of
+    from service.storage.database import existing_store
+
+    settings = Settings()
+    problems = problems_of(existing_store(settings.store, settings.lock_wait))
+    if json:
+        show_json([{"kind": one.kind, "subject": one.subject, "what": one.what} for one in problems])
+    elif problems:
+        show_table(("kind", "subject", "what"), [(one.kind, one.subject, one.what) for one in problems])
+    else:
+        typer.echo("rows and files agree")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def rebuild() -> None:
+    """Make the database again from the store's Parquet files alone."""
+    from service.storage.rebuilding import rebuild as rebuild_store
+
+    settings = Settings()
+    runs = rebuild_store(settings.store, settings.lock_wait)
+    typer.echo(f"rebuilt {settings.store} from {runs} runs")
+
+
+@app.command()
+def upgrade() -> None:
+    """Migrate an old store to this version's schema."""
+    from service.storage.database import existing_store
+    from service.storage.database import upgrade as upgrade_store
+
+    settings = Settings()
+    upgrade_store(existing_store(settings.store, settings.lock_wait, migrated=False))
+    typer.echo(f"{settings.store} is at this version's schema")
+
+
+@app.command()
+def demo(
+    name: Annotated[str, typer.Argument(help="Which demonstration: shape.")] = "shape",
+    folder: Annotated[Path, typer.Option(help="Where its networks and figures go.")] = Path("isoscope-demo"),
+) -> None:
+    """Train small networks on the spot, measure them, and ask SQL what the paper claims."""
+    from service.demo import DEMONSTRATIONS
+
+    if name not in DEMONSTRATIONS:
+        raise UnknownName.of("demonstration", name, DEMONSTRATIONS)
+    DEMONSTRATIONS[name](Settings(), folder)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+if __name__ == "__main__":
+    app()

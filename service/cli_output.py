@@ -1,0 +1,120 @@
+"""What the command line shows: tables, JSON, a progress bar, and one line for an error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from typer.core import TyperGroup
+
+from service.errors import IsoscopeError
+from service.experiments.progress import Progress, listening
+
+
+class OneLineErrors(TyperGroup):
+    """A command group whose failures are one line on standard error, exit status 1; ``--debug`` lets them through."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except IsoscopeError as error:
+            _unless_debugging(ctx, f"isoscope: {error}", 1)
+        except KeyboardInterrupt:
+            _unless_debugging(
+                ctx, "isoscope: interrupted; what was recorded stays, the same command goes on from there", 130
+            )
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if type(error).__module__.startswith(("click", "typer")):
+                raise
+            text = " ".join(str(error).split())[:300]
+            _unless_debugging(ctx, f"isoscope: unforeseen {type(error).__name__}: {text} (--debug shows where)", 1)
+        return None
+
+
+def _unless_debugging(ctx: typer.Context, line: str, status: int) -> None:
+    if ctx.params.get("debug"):
+        raise
+    typer.echo(" ".join(line.split("\n")), err=True)
+    raise typer.Exit(status)
+
+
+def show_json(value: object) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Rows under their column names, numbers to the right; never cut to the width of the terminal when piped."""
+    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(columns):
+        numeric = any(isinstance(row[place], int | float) and not isinstance(row[place], bool) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[None]:
+    """Show the progress of whatever runs inside: a bar on a terminal, lines in a log, nothing if quiet."""
+    if quiet:
+        yield
+    elif sys.stderr.isatty():
+        with _moving_bar():
+            yield
+    else:
+        with listening(_log_line):
+            yield
+
+
+@contextmanager
+def _moving_bar() -> Iterator[None]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        whole = bar.add_task("starting", total=None, rate="")
+        part = bar.add_task("", total=None, rate="", visible=False)
+        started: dict[tuple[str, str], float] = {}
+
+        def listener(step: Progress) -> None:
+            if step.stage == "waiting":
+                bar.console.print(f"waiting {step.subject}", highlight=False)
+            elif step.stage == "checkpoints":
+                bar.update(whole, description="checkpoints", completed=step.done, total=step.total)
+            else:
+                begun = started.setdefault((step.stage, step.subject), time.monotonic())
+                rate = f"{step.done / max(time.monotonic() - begun, 1e-3):,.0f} {step.unit}/s" if step.done else ""
+                text = f"{step.stage} {step.subject}"
+                bar.update(part, description=text, completed=step.done, total=step.total, rate=rate, visible=True)
+
+        with listening(listener):
+            yield
+
+
+def _log_line(step: Progress) -> None:
+    if step.stage == "waiting":
+        typer.echo(f"waiting {step.subject}", err=True)
+    elif step.stage == "checkpoints" and step.subject:
+        typer.echo(f"[{step.done + 1}/{step.total}] {step.subject}", err=True)

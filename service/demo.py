@@ -1,0 +1,117 @@
+"""The demonstrations: networks trained on the spot, measured by the flows, and asked about in SQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from service.cli_output import progress_bar, show_table
+from service.experiments.demo_networks import DEMO_NETWORKS, train_demo_networks
+from service.settings import Settings
+
+QUESTIONS = (
+    (
+        "Anisotropy by layer and step",
+        "select step, layer, anisotropy, anisotropy_not_first from lab.anisotropy_by_layer\n"
+        "where model = 'demo-decoder-128' and dataset = 'python-reference' and step in (0, 16, 128, 512) order by all",
+    ),
+    (
+        "Both phases of the intrinsic dimension: every step, the mean over the blocks, beside a Gaussian cloud's",
+        "select step, round(avg(twonn), 2) as twonn, round(max(std_error), 2) as largest_std_error,\n"
+        "       round(avg(twonn_gaussian), 2) as gaussian_cloud from lab.intrinsic_dimension_by_layer\n"
+        "where model = 'demo-decoder-128' and dataset = 'python-reference' and stream = 'residual'\n"
+        "group by step order by step",
+    ),
+    (
+        "Decoder against encoder, at the last step",
+        "pivot (select model, layer, round(anisotropy, 3) as anisotropy from lab.anisotropy_by_layer\n"
+        "       where step = 512 and dataset = 'python-reference') on model using any_value(anisotropy) order by layer",
+    ),
+    (
+        "Trained text against random tokens, at the last step",
+        "pivot (select layer, dataset, round(anisotropy, 3) as anisotropy, round(twonn, 2) as twonn\n"
+        "       from lab.anisotropy_by_layer join lab.intrinsic_dimension_by_layer\n"
+        "       using (model, step, revision, dataset, layer) where model = 'demo-decoder-128' and step = 512)\n"
+        "on dataset using any_value(anisotropy) as anisotropy, any_value(twonn) as twonn order by layer",
+    ),
+    (
+        "With and without each text's first token: is it the cloud, or one token a text?",
+        "select model, layer, round(anisotropy, 3) as with_first, round(anisotropy_not_first, 3) as without_first,\n"
+        "       round(outlier_share, 3) as share_of_top_1_percent, round(norm_max, 1) as norm_max,\n"
+        "       round(norm_max_not_first, 1) as norm_max_without_first\n"
+        "from lab.anisotropy_by_layer join lab.norms_by_layer using (model, step, revision, dataset, layer)\n"
+        "where step = 512 and dataset = 'python-reference' order by all",
+    ),
+    (
+        "Does it learn? Cross-entropy in nats a token",
+        "pivot (select model, step, round(loss, 2) as loss from lab.loss_by_checkpoint\n"
+        "       where dataset = 'python-reference') on model using any_value(loss) order by step",
+    ),
+)
+FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
+
+
+def shape(settings: Settings, folder: Path) -> None:
+    """The first experiment on two decoders and an encoder: train, measure, ask, judge the published claims, draw."""
+    begun = time.monotonic()
+    typer.echo(f"1. Training {len(DEMO_NETWORKS)} networks under {folder / 'networks'}")
+    with progress_bar(quiet=False):
+        models = train_demo_networks(folder / "networks")
+    typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
+    typer.echo(f"2. Measuring every layer of every checkpoint into {settings.store}")
+    for model in models:
+        for dataset in ("python-reference", "random-tokens"):
+            typer.echo("   " + _measured(settings, model, dataset))
+    typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
+    _ask_and_judge(settings)
+    _draw(settings, folder / "figures")
+    typer.echo(f"The whole demonstration took {time.monotonic() - begun:.0f} s. Ask your own: isoscope ls views")
+
+
+def _measured(settings: Settings, model: Path, dataset: str) -> str:
+    from service.experiments.shape import plan
+
+    planned, outcomes = plan(settings, str(model), [], dataset, None, {}), []
+    if planned.todo:
+        from flows.measure_layers import measure_layers
+
+        with progress_bar(quiet=False):
+            outcomes = measure_layers(str(model), None, dataset, store=settings.store, lock_wait=settings.lock_wait)
+    return str(planned.answer(outcomes)["line"])
+
+
+def _ask_and_judge(settings: Settings) -> None:
+    from service.report.claims import judge
+    from service.storage import answers
+    from service.storage.database import Store, reading
+
+    store = Store(settings.store, settings.lock_wait)
+    typer.echo("3. Questions in SQL, and their answers")
+    for title, query in QUESTIONS:
+        typer.echo(f'\n-- {title}\nisoscope sql "{query}"\n')
+        show_table(*answers.as_rows(answers.ask(store, query)))
+    typer.echo(
+        "\n4. The published claims, judged on these networks (small ones: this says nothing of large networks)\n"
+    )
+    with reading(store) as connection:
+        for claim in judge(connection):
+            verdict = {True: "shows", False: "does not show", None: "cannot be judged"}[claim.holds]
+            typer.echo(f"- {claim.statement} ({claim.source}): {verdict}. {claim.numbers}")
+
+
+def _draw(settings: Settings, folder: Path) -> None:
+    from service.report.figures import figure, save
+    from service.storage.database import Store, reading
+
+    typer.echo("\n5. Figures")
+    for kind in FIGURES:
+        with reading(Store(settings.store, settings.lock_wait)) as connection:
+            drawn = figure(kind, connection, models=list(DEMO_NETWORKS))
+        for path in save(drawn, folder, kind):
+            typer.echo(f"   {path}")
+
+
+DEMONSTRATIONS: dict[str, Callable[[Settings, Path], None]] = {"shape": shape}

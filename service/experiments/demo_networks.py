@@ -1,0 +1,77 @@
+"""The demonstration's networks: two decoders of different width and an encoder, trained once, shared by every experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from service.experiments.progress import Progress, tell
+from service.networks.text_sources import library_docstrings, python_reference
+from service.networks.training import (
+    Objective,
+    Recipe,
+    log_spaced_steps,
+    small_decoder,
+    small_encoder,
+    train,
+    train_tokenizer,
+)
+
+VOCABULARY = 1024
+TOKENIZER_TEXT = 500_000  # characters
+TRAINING_TEXT = 4_000_000
+LAST_STEP = 512
+
+
+@dataclass(frozen=True)
+class DemoNetwork:
+    """The size of a network, and what it learns."""
+
+    objective: Objective
+    width: int
+    layers: int
+
+
+DEMO_NETWORKS = {
+    "demo-decoder-64": DemoNetwork("causal", 64, 4),
+    "demo-decoder-128": DemoNetwork("causal", 128, 6),
+    "demo-encoder-128": DemoNetwork("masked", 128, 6),
+}
+
+
+def train_demo_networks(folder: Path) -> list[Path]:
+    """The networks' folders under `folder`, each with its checkpoints; trains those that are not there.
+
+    The text is Python's language reference and the docstrings of the installed numeric libraries.
+    """
+    texts: list[str] = []
+    trained = []
+    for name, network in DEMO_NETWORKS.items():
+        if not (folder / name / f"step{LAST_STEP}").is_dir():
+            texts = texts or _training_text()
+            _train(folder / name, name, network, texts)
+        trained.append(folder / name)
+    return trained
+
+
+def _training_text() -> list[str]:
+    texts, characters = list(python_reference().texts), 0
+    for text in library_docstrings().texts[::3]:
+        texts.append(text)
+        characters += len(text)
+        if characters > TRAINING_TEXT:
+            break
+    return texts
+
+
+def _train(folder: Path, name: str, network: DemoNetwork, texts: list[str]) -> None:
+    tokenizer = train_tokenizer([text[:TOKENIZER_TEXT] for text in texts[:400]], VOCABULARY, network.objective)
+    build = small_decoder if network.objective == "causal" else small_encoder
+    module = build(network.width, network.layers, len(tokenizer))
+    recipe = Recipe(LAST_STEP, log_spaced_steps(LAST_STEP), network.objective)
+    train(module, tokenizer, texts, folder, recipe, partial(_tell, name))
+
+
+def _tell(name: str, done: int, total: int) -> None:
+    tell(Progress("train", name, done, total, "steps"))

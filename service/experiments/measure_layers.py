@@ -1,0 +1,224 @@
+"""The shape of learning: how the cloud of hidden states is shaped, layer by layer, at one checkpoint.
+
+Load, extract, measure, record; whatever the store already holds is not done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+from service import __version__
+from service.experiments.layer_question import Question, Wish, asked_sites, missing
+from service.experiments.progress import Progress, tell
+from service.measures import Cloud, LayerMeasure
+from service.networks.checkpoints import Network
+from service.networks.hidden_states import extract
+from service.results import Estimate, LayerResult, NetworkFacts, Summary
+from service.storage import activations, coverage
+from service.storage.activations import StoredSummary
+from service.storage.database import Store
+from service.storage.rows import Entry, Run, record
+from service.subjects import Checkpoint, Site, content_id
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done for one checkpoint: `rows` metric rows at `sites` sites; `loaded` says whether its network was."""
+
+    checkpoint: Checkpoint
+    sites: int
+    rows: int
+    loaded: bool
+    seconds: float
+
+
+def estimates(measure: LayerMeasure, procedure: str, cloud: Cloud, summary: Summary) -> Mapping[str, Estimate]:
+    """The estimates of one measure by detail; undefined, with the reason, where states are NaN or infinite."""
+    if summary.non_finite:
+        return {"": Estimate.undefined(f"{summary.non_finite} of {summary.tokens_seen} states are NaN or infinite")}
+    if measure.needs_previous and cloud.previous is None:
+        return {"": Estimate.undefined("there is no earlier layer to compare with", len(cloud.points))}
+    apply = measure.released if procedure == "released" and measure.released else measure.corrected
+    return apply(cloud)
+
+
+def layer_results(summary: Summary, previous: Summary | None, wishes: Sequence[Wish]) -> list[LayerResult]:
+    """Every wished estimate of one site. Position filters that keep the same tokens share one computation."""
+    clouds = _clouds(summary, previous, wishes)
+    found: dict[tuple[int, str, str], Mapping[str, Estimate]] = {}
+    results = []
+    for wish in wishes:
+        cloud = clouds[wish.positions]
+        key = (id(cloud), wish.measure.name, wish.procedure)
+        if key not in found:
+            found[key] = estimates(wish.measure, wish.procedure, cloud, summary)
+        for detail, estimate in found[key].items():
+            variant = f"{wish.prefix}/{detail}" if detail else wish.prefix
+            results.append(
+                LayerResult(summary.site.site_id, wish.measure.name, wish.measure.version, variant, estimate)
+            )
+    return results
+
+
+def _clouds(summary: Summary, previous: Summary | None, wishes: Sequence[Wish]) -> dict[str, Cloud]:
+    """A cloud for each position filter that is wished for; one and the same where two filters keep the same tokens."""
+    whole = Cloud(
+        summary.states,
+        items=summary.sample.item_id,
+        moments=summary.moments.get("all"),
+        previous=None if previous is None or previous.non_finite else previous.states,
+    )
+    clouds = {"all": whole}
+    for positions in {wish.positions for wish in wishes} - {"all"}:
+        keep, moments = summary.sample.keep(positions), summary.moments.get(positions)
+        same = bool(keep.all()) and (moments is None or moments.tokens == summary.moments["all"].tokens)
+        clouds[positions] = whole if same else whole.where(keep, moments)
+    return clouds
+
+
+def measure_checkpoint(
+    store: Store,
+    checkpoint: Checkpoint,
+    question: Question,
+    network: Callable[[], Network],
+    *,
+    batch_size: int | None = None,
+    flow_run_id: str | None = None,
+    seed: int = 0,
+    on_wait: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Measure one checkpoint and record it; `network` is called only where a forward pass is needed.
+
+    Raises BadInput (too few tokens, unknown layer), NetworkMismatch, StoreBusy, StoreNotWritable.
+    """
+    begun, watch = datetime.now(UTC).replace(tzinfo=None), Stopwatch()
+    lacking = missing(store, checkpoint, question)
+    if not lacking:
+        return Outcome(checkpoint, 0, 0, False, 0.0)
+    stored = _stored_summaries(store, checkpoint, question, network, batch_size, watch) if lacking.extract else []
+    sites = [summary.site for summary, _ in stored] or _recorded(store, checkpoint, question)
+    wishes = lacking.wishes or {site.site_id: question.wishes for site in asked_sites(sites, question.layers)}
+    fresh = {summary.site.site_id: summary for summary, _ in stored}
+    with watch.stage("measure"):
+        results = list(_measured(store, sites, fresh, wishes))
+    facts = (stored[0][0] if stored else activations.read_summary(store, sites[0])).facts
+    run = Run(
+        run_id=content_id("run", flow_run_id or begun.isoformat(), checkpoint.checkpoint_id, question.parameters),
+        experiment="measure_layers",
+        parameters=question.parameters,
+        code_version=__version__,
+        seed=seed,
+        device=facts.device,
+        prefect_flow_run_id=flow_run_id,
+        started_at=begun,
+        finished_at=datetime.now(UTC).replace(tzinfo=None),
+        seconds=watch.seconds,
+    )
+    entry = Entry(
+        run=run,
+        checkpoint=checkpoint,
+        facts=facts,
+        dataset=question.items.dataset,
+        measures=[measure_row(measure) for measure in question.measures],
+        summaries=stored,
+        results=results,
+        loss=stored[0][0].loss if stored else None,
+    )
+    record(store, entry, on_wait)
+    loaded = "load" in watch.seconds
+    return Outcome(checkpoint, len(wishes), len(results), loaded, sum(watch.seconds.values()))
+
+
+def measure_row(measure: LayerMeasure) -> dict[str, object]:
+    """What the table of measures holds of one."""
+    return {
+        "measure": measure.name,
+        "version": measure.version,
+        "subject": "layer",
+        "unit": measure.unit,
+        "lower": measure.lower,
+        "upper": measure.upper,
+        "symmetric": None,
+        "source": measure.source,
+        "std_error": measure.std_error,
+    }
+
+
+def _recorded(store: Store, checkpoint: Checkpoint, question: Question) -> list[Site]:
+    return coverage.recorded_sites(store, checkpoint.checkpoint_id, question.items.dataset.name)
+
+
+def _stored_summaries(
+    store: Store,
+    checkpoint: Checkpoint,
+    question: Question,
+    network: Callable[[], Network],
+    batch_size: int | None,
+    watch: Stopwatch,
+) -> list[tuple[Summary, StoredSummary]]:
+    """The summaries of every site, on disk: those that an interrupted run left there, else by one forward pass."""
+    left = _left_behind(store, checkpoint, question)
+    if left:
+        return left
+    with watch.stage("load"):
+        loaded = network()
+    with watch.stage("extract"):
+        on_progress = partial(_tell_tokens, checkpoint.label)
+        summaries = extract(loaded, question.items, question.sample, batch_size, on_progress)
+        return [(summary, activations.write_summary(store, summary)) for summary in summaries]
+
+
+def _left_behind(store: Store, checkpoint: Checkpoint, question: Question) -> list[tuple[Summary, StoredSummary]]:
+    """The whole set of summaries that a killed run wrote and never recorded; nothing where one is lacking."""
+    dataset = question.items.dataset
+    found = activations.stored_sites(store, checkpoint, dataset.name, dataset.digest)
+    read = [(activations.read_summary(store, stored.site), stored) for stored in found]
+    if not read or len(read) != sites_of(read[0][0].facts):
+        return []
+    return sorted(read, key=lambda pair: pair[0].site.layer)
+
+
+def sites_of(facts: NetworkFacts) -> int:
+    """How many sites a network has: the embedding, its blocks, and the final norm where there is one."""
+    return facts.layers + 1 + (facts.normed_entry is not None)
+
+
+def _measured(
+    store: Store, sites: Sequence[Site], fresh: Mapping[str, Summary], wishes: Mapping[str, Sequence[Wish]]
+) -> Iterator[LayerResult]:
+    """The wished results of every site, by depth, with two neighbouring summaries in memory at a time."""
+    label, previous = sites[0].checkpoint.label, None
+    ordered = sorted(sites, key=lambda site: site.layer)
+    for depth, site in enumerate(ordered):
+        later = ordered[depth + 1].site_id if depth + 1 < len(ordered) else ""
+        if site.site_id not in wishes and later not in wishes:
+            continue
+        summary = fresh.get(site.site_id) or activations.read_summary(store, site)
+        neighbour = previous if previous is not None and previous.site.layer == site.layer - 1 else None
+        yield from layer_results(summary, neighbour, wishes.get(site.site_id, ()))
+        previous = summary
+        tell(Progress("measure", label, depth + 1, len(ordered), "layers"))
+
+
+def _tell_tokens(label: str, done: int, total: int | None) -> None:
+    tell(Progress("extract", label, done, total))

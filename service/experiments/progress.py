@@ -1,0 +1,39 @@
+"""Who is told how far a long run has come: one listener, set around a flow, told by whatever runs inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units (`tokens`, `sites` or `checkpoints`) of a stage of a subject; `total` None if unknown."""
+
+    stage: str
+    subject: str
+    done: int
+    total: int | None
+    unit: str = "tokens"
+
+
+_listener: ContextVar[Callable[[Progress], None] | None] = ContextVar("isoscope_progress", default=None)
+
+
+@contextmanager
+def listening(listener: Callable[[Progress], None]) -> Iterator[None]:
+    """Have `listener` told of every step made inside the block."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def tell(progress: Progress) -> None:
+    """Tell the listener, if there is one."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(progress)

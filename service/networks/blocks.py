@@ -1,0 +1,143 @@
+"""Where a network's layers are: found by one tiny forward pass, never assumed from the name of the architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from service.errors import NetworkMismatch
+
+Take = Callable[[int, Tensor], None]
+
+
+def first_tensor(output: Any) -> Tensor:
+    """The hidden state in a module's output, which may be the first of several."""
+    if isinstance(output, Tensor):
+        return output
+    if hasattr(output, "last_hidden_state"):
+        return first_tensor(output.last_hidden_state)
+    return first_tensor(output[0])
+
+
+def block_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The hidden state that a block is given, by place or by name."""
+    return first_tensor(args if args else kwargs["hidden_states"])
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """The blocks of a network in the order they are called; one module may be called `layers` times (shared weights).
+
+    `embedding_entry`, `normed_entry` and `final_entry` are entries of Hugging Face's `hidden_states`: that of the first
+    block's input; the one taken after the final norm; the one that equals the base model's output. None where none is.
+    `normed` says whether the base model's output differs from the last block's.
+    """
+
+    modules: tuple[nn.Module, ...]
+    base: nn.Module
+    layers: int
+    embedding_entry: int | None
+    normed_entry: int | None
+    final_entry: int | None
+    normed: bool
+
+    @contextmanager
+    def capturing(self, take: Take) -> Iterator[None]:
+        """Within the block, each forward pass hands `take` the states by depth: 0 the embedding, 1 to L the blocks'
+        outputs, L + 1 the normed state. Hooks are gone afterwards, also after an exception."""
+        calls = [0]
+
+        def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if calls[0] == 0:
+                take(0, block_input(args, kwargs))
+
+        def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+            calls[0] += 1
+            take(calls[0], first_tensor(output))
+
+        def end(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+            if self.normed:
+                take(self.layers + 1, first_tensor(output))
+            calls[0] = 0
+
+        hooks = [module.register_forward_pre_hook(before, with_kwargs=True) for module in self.modules]
+        hooks += [module.register_forward_hook(after) for module in self.modules]
+        hooks.append(self.base.register_forward_hook(end))
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def find_blocks(module: nn.Module, base: nn.Module, layers: int, token_ids: Tensor) -> Blocks:
+    """The blocks of `module`: the list of modules whose outputs are its hidden states, layer by layer.
+
+    Raises NetworkMismatch where no list of modules is called `layers` times with those outputs.
+    """
+    lists = [found for found in module.modules() if isinstance(found, nn.ModuleList) and len(found)]
+    calls: dict[int, list[tuple[Tensor, Tensor]]] = {place: [] for place in range(len(lists))}
+    hooks = [
+        child.register_forward_hook(_recorder(calls[place]), with_kwargs=True)
+        for place, found in enumerate(lists)
+        for child in found
+    ]
+    ended: list[Tensor] = []
+    hooks.append(base.register_forward_hook(lambda _, __, output: ended.append(first_tensor(output))))
+    try:
+        with torch.no_grad():
+            states = module(token_ids, output_hidden_states=True).hidden_states
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for place, found in enumerate(lists):
+        if states is not None and _are_blocks(calls[place], states, layers):
+            return _blocks(tuple(found), base, calls[place], states, ended[-1])
+    raise NetworkMismatch(
+        f"the layers of this {type(module).__name__} were not found: no list of modules is called {layers} times and "
+        "yields its hidden states"
+    )
+
+
+def _recorder(calls: list[tuple[Tensor, Tensor]]) -> Callable[..., None]:
+    def record(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        try:
+            calls.append((block_input(args, kwargs), first_tensor(output)))
+        except (KeyError, IndexError, TypeError):  # a list of something that is no block
+            return
+
+    return record
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(one, other, equal_nan=True)
+
+
+def _are_blocks(calls: list[tuple[Tensor, Tensor]], states: tuple[Tensor, ...], layers: int) -> bool:
+    between = range(min(layers - 1, len(states) - 2))
+    return len(calls) == layers and all(_same(calls[place][1], states[place + 1]) for place in between)
+
+
+def _blocks(
+    found: tuple[nn.Module, ...],
+    base: nn.Module,
+    calls: list[tuple[Tensor, Tensor]],
+    states: tuple[Tensor, ...],
+    ended: Tensor,
+) -> Blocks:
+    last, entry = calls[-1][1], len(states) - 1
+    unique = tuple(dict.fromkeys(found))
+    return Blocks(
+        modules=unique,
+        base=base,
+        layers=len(calls),
+        embedding_entry=0 if _same(calls[0][0], states[0]) else None,
+        normed_entry=None if _same(last, states[-1]) else entry,
+        final_entry=entry if _same(ended, states[-1]) else None,
+        normed=not _same(last, ended),
+    )

@@ -1,0 +1,65 @@
+"""Which checkpoints a name stands for, found without loading a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import UnknownName
+from service.networks.folders import checkpoint_folders, model_name, step_of_name, weights_digest
+from service.networks.hub import commits
+from service.networks.loading import Network, load_network
+from service.subjects import Checkpoint
+
+
+@dataclass(frozen=True)
+class CheckpointSource:
+    """A checkpoint and where its weights lie: `location` is a local folder or a hub id, `hub_revision` the commit there."""
+
+    checkpoint: Checkpoint
+    location: str
+    hub_revision: str | None = None
+
+
+def find_checkpoints(model: str, revisions: Sequence[str] = (), name: str | None = None) -> list[CheckpointSource]:
+    """The checkpoints of a local folder, of a folder of checkpoint folders, or of a hub model, ordered by step.
+
+    `revisions` are names or patterns; a hub model without any is its ``main``. `name` is what the store calls the model.
+    Raises UnknownName, NetworkMismatch.
+    """
+    path = Path(model).expanduser()
+    if path.exists():
+        called = name or model_name(path)
+        return [
+            CheckpointSource(Checkpoint(called, step, weights_digest(folder)), str(folder))
+            for step, folder in checkpoint_folders(path, revisions)
+        ]
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise UnknownName(f"unknown model {model!r}: there is no such folder")
+    sources = [
+        CheckpointSource(Checkpoint(name or model, step_of_name(revision), commit), model, commit)
+        for revision, commit in commits(model, revisions)
+    ]
+    return sorted(sources, key=lambda source: (source.checkpoint.step is None, source.checkpoint.step or 0))
+
+
+def load(
+    source: CheckpointSource,
+    device: str = "auto",
+    dtype: str = "auto",
+    attention: str | None = None,
+    trust_remote_code: bool = False,
+) -> Network:
+    """The network of a checkpoint, its layers found and checked. Raises NetworkMismatch, BadInput."""
+    digest = source.checkpoint.revision if source.hub_revision is None else None
+    return load_network(
+        source.location,
+        source.checkpoint,
+        revision=source.hub_revision,
+        device=device,
+        dtype=dtype,
+        attention=attention,
+        trust_remote_code=trust_remote_code,
+        weights_digest=digest,
+    )

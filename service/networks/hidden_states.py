@@ -1,0 +1,154 @@
+"""One forward pass over a dataset: every layer's moments of all tokens, and the states of the coordinated sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from service.errors import BadInput, NetworkMismatch
+from service.networks.batches import Batch, Batches, padded
+from service.networks.datasets import Items
+from service.networks.loading import Network
+from service.networks.losses import Loss, add_masked_tokens, add_next_tokens, masked_windows
+from service.networks.streamed_moments import StreamedMoments
+from service.results import SampledTokens, Summary
+from service.subjects import Site
+
+OnProgress = Callable[[int, int | None], None]
+CPU_BATCH = 8
+LARGEST_BATCH = 512
+
+
+class SiteStates:
+    """What is kept of one site while the pass runs: moments of all tokens, and the sampled states in the order seen."""
+
+    def __init__(self, points: int) -> None:
+        self.moments = StreamedMoments()
+        self.points = points
+        self.filled = 0
+        self.states: Float[Tensor, "points width"] | None = None
+
+    def take(self, states: Float[Tensor, "windows length width"], batch: Batch) -> None:
+        """Take in one batch. A CUDA device is never waited for: the sampled states go to pinned memory."""
+        flat = states.flatten(0, 1)
+        self.moments.add(flat, batch.members)
+        sampled = flat.index_select(0, batch.sampled)
+        if self.states is None:
+            kept = torch.float16 if sampled.dtype == torch.float16 else torch.float32
+            self.states = torch.empty(self.points, sampled.shape[1], dtype=kept, pin_memory=sampled.is_cuda)
+        place = self.states[self.filled : self.filled + len(sampled)]
+        place.copy_(sampled.to(place.dtype), non_blocking=True)
+        self.filled += len(sampled)
+
+
+def extract(
+    network: Network,
+    items: Items,
+    sample: int = 4096,
+    batch_size: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Summary]:
+    """The summaries of every site, by depth, from one forward pass. Padding enters nothing.
+
+    `sample` states are kept of each site; `batch_size` is in windows (None: few on a CPU; on CUDA as many as memory
+    holds). `on_progress` is told tokens done and tokens in all. Raises BadInput where there are fewer tokens than the
+    sample asks, before any pass, and where the device's memory does not hold a batch.
+    """
+    windows = items.windows(network.tokenizer, network.max_length)
+    batches = Batches(windows, sample, network.tokenizer.pad_token_id or 0, items.dataset.name)
+    with torch.inference_mode():
+        size = batch_size or _batch_size(network, batches)
+        while True:
+            try:
+                return _one_pass(network, items, batches, size, on_progress)
+            except torch.OutOfMemoryError as error:
+                if batch_size or size == 1:
+                    raise BadInput(
+                        f"{network.facts.device} has too little memory for batches of {size} windows: give a smaller "
+                        "--batch-size or --window, or --device cpu"
+                    ) from error
+            size //= 2
+            torch.cuda.empty_cache()
+
+
+def _one_pass(
+    network: Network, items: Items, batches: Batches, size: int, on_progress: OnProgress | None
+) -> list[Summary]:
+    sites = [SiteStates(len(batches.chosen["item_id"])) for _ in network.sites]
+    masked = masked_windows(batches.windows)
+    loss, slots, done = Loss(), [], 0
+    for batch in batches.of(size, network.device):
+        with network.blocks.capturing(partial(_take, sites, batch)):
+            output = network.module(**batch.inputs)
+        if network.predicts and network.facts.kind == "decoder":
+            add_next_tokens(loss, output.logits, batch.inputs["input_ids"], batch.windows)
+        elif network.predicts and network.tokenizer.mask_token_id is not None:
+            mask_id = network.tokenizer.mask_token_id
+            add_masked_tokens(loss, network.module, batch.inputs, batch.windows, masked, mask_id)
+        slots.append(batch.slots)
+        done += sum(len(window) for window in batch.windows)
+        if on_progress:
+            on_progress(done, batches.tokens)
+    if network.device.type == "cuda":
+        torch.cuda.synchronize(network.device)
+    ordered = torch.from_numpy(np.argsort(np.concatenate(slots)))
+    return _summaries(network, items, batches, sites, ordered, loss)
+
+
+def _take(sites: list[SiteStates], batch: Batch, depth: int, states: Tensor) -> None:
+    if states.ndim != 3:
+        raise NetworkMismatch(f"layer {depth} gives states of shape {tuple(states.shape)}: (batch, length, width) is needed")
+    sites[depth].take(states, batch)
+
+
+def _batch_size(network: Network, batches: Batches) -> int:
+    """On CUDA half of the largest power of two that the longest windows fit memory with, found by doubling."""
+    if network.device.type != "cuda":
+        return CPU_BATCH
+    size = 8
+    while size < min(len(batches.windows), LARGEST_BATCH):
+        try:
+            network.module(**padded(batches.longest(2 * size), batches.pad_id, network.device))
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            break
+        size *= 2
+    return max(size // 2, 1)  # room for the moments
+
+
+def _summaries(
+    network: Network, items: Items, batches: Batches, sites: list[SiteStates], ordered: Tensor, loss: Loss
+) -> list[Summary]:
+    checkpoint, dataset = network.checkpoint, items.dataset
+    found = loss.result(checkpoint.checkpoint_id, dataset.name)
+    summaries = []
+    for (layer, stream, entry), site in zip(network.sites, sites, strict=True):
+        if site.states is None:
+            raise NetworkMismatch(f"layer {layer} of {checkpoint.label} is not called in a forward pass over a batch")
+        summary = Summary(
+            site=Site(checkpoint, dataset.name, dataset.digest, layer, stream),
+            sample=batches.sample,
+            states=site.states[ordered],
+            moments=site.moments.by_positions(),
+            hidden_state_index=entry,
+            tokens_seen=batches.tokens,
+            non_finite=site.moments.non_finite,
+            facts=network.facts,
+            loss=found,
+        )
+        site.states = None
+        summaries.append(_finite(summary) if summary.non_finite else summary)
+    return summaries
+
+
+def _finite(summary: Summary) -> Summary:
+    """The summary without the sampled tokens whose states are NaN or infinite."""
+    keep = torch.isfinite(summary.states).all(1)
+    sample = SampledTokens(**{name: values[keep] for name, values in vars(summary.sample).items()})
+    return replace(summary, states=summary.states[keep], sample=sample)

@@ -1,0 +1,75 @@
+"""The Hugging Face hub: which commit a revision is, asked of the hub, or of the local cache where it cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+from service.errors import UnknownName
+
+UNREACHABLE = (OSError, RuntimeError)  # what the hub's client raises for want of a network, or when told to be offline
+
+
+def commits(model: str, revisions: Sequence[str]) -> list[tuple[str, str]]:
+    """(revision, commit hash) of each revision, or of each that matches a pattern such as ``step*``.
+
+    Raises UnknownName: no such model or revision, or neither hub nor cache has it.
+    """
+    found: dict[str, str] = {}
+    for revision in revisions or ("main",):
+        if any(letter in revision for letter in "*?["):
+            known = _revisions(model)
+            matching = {name: commit for name, commit in known.items() if fnmatchcase(name, revision)}
+            if not matching:
+                raise UnknownName.of(f"revision of {model}", revision, known)
+            found |= matching
+        else:
+            found[revision] = _commit(model, revision)
+    return list(found.items())
+
+
+def _commit(model: str, revision: str) -> str:
+    try:
+        commit = HfApi().model_info(model, revision=revision).sha
+    except RevisionNotFoundError as error:
+        raise UnknownName.of(f"revision of {model}", revision, _revisions(model)) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise _unknown(model, "the hub has no such model, or it is private") from error
+    except UNREACHABLE as error:
+        commit = _cached(model).get(revision)
+        if commit is None:
+            reason = f"the hub cannot be reached, and revision {revision} is not in the local cache"
+            raise _unknown(model, reason) from error
+    if commit is None:
+        raise _unknown(model, f"the hub names no commit for revision {revision}")
+    return str(commit)
+
+
+def _revisions(model: str) -> dict[str, str]:
+    """Every branch and tag with its commit."""
+    try:
+        refs = HfApi().list_repo_refs(model)
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise _unknown(model, "the hub has no such model, or it is private") from error
+    except UNREACHABLE as error:
+        cached = _cached(model)
+        if not cached:
+            raise _unknown(model, "the hub cannot be reached, and the local cache does not have it") from error
+        return cached
+    return {ref.name: ref.target_commit for ref in (*refs.branches, *refs.tags)}
+
+
+def _cached(model: str) -> dict[str, str]:
+    """The revisions that the local cache knows, with their commits."""
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}" / "refs"
+    return {
+        file.relative_to(folder).as_posix(): file.read_text().strip() for file in folder.rglob("*") if file.is_file()
+    }
+
+
+def _unknown(model: str, reason: str) -> UnknownName:
+    return UnknownName(f"unknown model {model!r}: there is no folder of that name, and {reason}")

@@ -1,0 +1,166 @@
+"""From weights on disk to a network whose layers are known: safetensors only, remote code off unless asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers.models.auto import modeling_auto
+
+from service.errors import BadInput, NetworkMismatch
+from service.networks.blocks import Blocks, find_blocks
+from service.results import NetworkFacts
+from service.subjects import Checkpoint, Stream
+
+DTYPES = {"auto": "auto", "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+UNLOADABLE = (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError, TypeError)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A loaded network with its tokenizer. `predicts` says whether its language-modelling head was really loaded;
+    `max_length` is the longest input in tokens, None where there is no limit."""
+
+    checkpoint: Checkpoint
+    module: nn.Module
+    tokenizer: Any
+    facts: NetworkFacts
+    blocks: Blocks
+    predicts: bool
+    max_length: int | None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    @property
+    def sites(self) -> tuple[tuple[int, Stream, int | None], ...]:
+        """(depth, stream, Hugging Face's `hidden_states` entry or None) of every layer, by depth."""
+        blocks = self.blocks
+        last = blocks.layers if blocks.normed_entry is None else None
+        residual: list[tuple[int, Stream, int | None]] = [
+            (depth, "residual", depth if depth < blocks.layers else last) for depth in range(1, blocks.layers + 1)
+        ]
+        final: list[tuple[int, Stream, int | None]] = (
+            [(blocks.layers + 1, "final", blocks.final_entry)] if blocks.normed else []
+        )
+        return ((0, "embedding", blocks.embedding_entry), *residual, *final)
+
+
+def chosen_device(device: str) -> torch.device:
+    """The device of that name; ``auto`` is CUDA where there is one. Raises BadInput."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise BadInput(f"unknown device {device!r}: give auto, cpu, cuda or cuda:1") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise BadInput(f"device {device!r} was asked for, and there is no CUDA device here: give cpu or auto")
+    return chosen
+
+
+def load_network(
+    location: str,
+    checkpoint: Checkpoint,
+    *,
+    revision: str | None,
+    device: str,
+    dtype: str,
+    attention: str | None,
+    trust_remote_code: bool,
+    weights_digest: str | None,
+) -> Network:
+    """Load, check and describe a network. Raises NetworkMismatch, BadInput (device, dtype)."""
+    place = chosen_device(device)
+    if dtype not in DTYPES:
+        raise BadInput(f"unknown dtype {dtype!r}: give {', '.join(DTYPES)}")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    try:
+        config = AutoConfig.from_pretrained(location, **common)
+        kind, auto = _kind(config, location)
+        tokenizer = AutoTokenizer.from_pretrained(location, **common)
+        module, info = auto.from_pretrained(
+            location,
+            config=config,
+            use_safetensors=True,
+            dtype=DTYPES[dtype],
+            attn_implementation=attention,
+            output_loading_info=True,
+            **common,
+        )
+    except UNLOADABLE as error:
+        raise _unloadable(location, error) from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise _unloadable(location, error) from error
+    predicts = _head_is_loaded(module, info, location)
+    if not getattr(tokenizer, "is_fast", False):
+        raise NetworkMismatch(f"{location} has no fast tokenizer, which is needed to know where each token ends in the text")
+    module = module.to(place).eval()
+    module.config.use_cache = False  # one pass needs no memory of keys and values
+    text_config = config.get_text_config(decoder=True)
+    blocks = find_blocks(module, module.base_model, text_config.num_hidden_layers, _probe(text_config, place))
+    facts = NetworkFacts(
+        family=config.model_type,
+        kind=kind,
+        layers=blocks.layers,
+        width=text_config.hidden_size,
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        dtype=str(next(module.parameters()).dtype).removeprefix("torch."),
+        device=_device_name(place),
+        attention=str(getattr(module.config, "_attn_implementation", None) or "eager"),
+        normed_entry=blocks.normed_entry,
+        weights_digest=weights_digest,
+    )
+    return Network(checkpoint, module, tokenizer, facts, blocks, predicts, _max_length(text_config))
+
+
+def _unloadable(location: str, error: Exception) -> NetworkMismatch:
+    return NetworkMismatch(f"{location} could not be loaded: {' '.join(str(error).split())[:300]}")
+
+
+def _kind(config: Any, location: str) -> tuple[str, Any]:
+    """Decoder or encoder, by what its weights were saved as, else by what its architecture is made for."""
+    if getattr(config, "is_encoder_decoder", False):
+        raise NetworkMismatch(f"{location} is an encoder-decoder ({config.model_type}): decoders and encoders can be measured")
+    saved = (config.architectures or [""])[0]
+    masked = config.model_type in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    causal = config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if saved.endswith(("ForCausalLM", "LMHeadModel")) or (causal and not masked):
+        return "decoder", AutoModelForCausalLM
+    return "encoder", AutoModelForMaskedLM if masked else AutoModel
+
+
+def _head_is_loaded(module: nn.Module, info: Any, location: str) -> bool:
+    """Whether every weight of the head was there. Raises NetworkMismatch where the network's own weights were not."""
+    missing = list(info["missing_keys"]) + [found[0] for found in info["mismatched_keys"]]
+    prefix = f"{module.base_model_prefix}."
+    own = [key for key in missing if module.base_model is module or key.startswith(prefix)]
+    own = [key for key in own if ".pooler." not in f".{key}"]
+    if own:
+        raise NetworkMismatch(f"{location} lacks {len(own)} of its network's weights, the first is {own[0]}")
+    return not missing and module.base_model is not module
+
+
+def _probe(config: Any, device: torch.device) -> Tensor:
+    """Five token ids to find the layers with."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(config.vocab_size, (1, 5), generator=generator).to(device)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _max_length(config: Any) -> int | None:
+    limit = getattr(config, "max_position_embeddings", None)
+    offset = 2 if config.model_type in {"roberta", "xlm-roberta", "camembert"} else 0
+    return limit - offset if limit else None

@@ -1,0 +1,198 @@
+"""The small training loop behind the demonstration and the retraining experiments: ordinary Hugging Face folders come out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import BertConfig, BertForMaskedLM, GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
+
+from service.errors import BadInput
+
+Objective = Literal["causal", "masked"]
+MASKED_SHARE = 0.15
+DRAFT = ".draft"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: AdamW, linear warm-up and then a cosine to a tenth of the rate, gradients clipped at 1."""
+
+    steps: int
+    save_steps: tuple[int, ...]
+    objective: Objective = "causal"
+    batch: int = 16
+    length: int = 128
+    learning_rate: float = 1e-3
+    warmup: int = 20
+    seed: int = 0
+
+
+def log_spaced_steps(last: int) -> tuple[int, ...]:
+    """0, 1, 2, 4, ... up to `last`, as Pythia publishes its early steps."""
+    powers = [2**power for power in range(last.bit_length()) if 2**power < last]
+    return (0, *powers, last)
+
+
+def train_tokenizer(texts: Sequence[str], vocabulary: int, objective: Objective) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of `vocabulary` tokens. An encoder's puts [CLS] and [SEP] around each text; a decoder's
+    has one special token, which it adds to nothing."""
+    special = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if objective == "masked" else ["<|endoftext|>"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    if objective == "masked":
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+        )
+        return PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]"
+        )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", bos_token="<|endoftext|>")
+
+
+def small_decoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4) -> GPTNeoXForCausalLM:
+    """A GPT-NeoX with random weights, the architecture of Pythia."""
+    torch.manual_seed(seed)
+    return GPTNeoXForCausalLM(
+        GPTNeoXConfig(
+            vocab_size=vocabulary,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            intermediate_size=4 * width,
+            max_position_embeddings=512,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    )
+
+
+def small_encoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4) -> BertForMaskedLM:
+    """A BERT with random weights and a masked-language head."""
+    torch.manual_seed(seed)
+    return BertForMaskedLM(
+        BertConfig(
+            vocab_size=vocabulary,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            intermediate_size=4 * width,
+            max_position_embeddings=512,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            pad_token_id=0,
+        )
+    )
+
+
+def train(
+    module: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    folder: Path,
+    recipe: Recipe,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Train `module` and save each of the recipe's steps as ``folder/step<N>``, whole or not at all.
+
+    Does nothing where every step is there already; an interrupted training starts again and ends in the same weights.
+    ``training_log.jsonl`` holds step, loss (nats a token), gradient norm and learning rate. Raises BadInput for too
+    little text.
+    """
+    if all((folder / f"step{step}").is_dir() for step in recipe.save_steps):
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    tokens = _stream(tokenizer, texts, recipe)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
+    with open(folder / "training_log.jsonl", "w") as log:
+        for step in range(recipe.steps + 1):
+            if step in recipe.save_steps:
+                _save(module, tokenizer, folder / f"step{step}")
+            if step == recipe.steps:
+                break
+            rate = _rate(step, recipe)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss, norm = _update(module, optimizer, _batch(tokens, tokenizer, recipe, generator))
+            entry = {"step": step + 1, "loss": loss, "gradient_norm": norm, "learning_rate": rate}
+            log.write(json.dumps(entry) + "\n")
+            if on_progress:
+                on_progress(step + 1, recipe.steps)
+    return folder
+
+
+def _rate(step: int, recipe: Recipe) -> float:
+    if step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    way = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return recipe.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * way)))
+
+
+def _update(module: Any, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor]) -> tuple[float, float]:
+    inputs, targets = batch
+    module.train()
+    logits = module(input_ids=inputs).logits
+    loss = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    optimizer.step()
+    return loss.item(), norm.item()
+
+
+def _stream(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], recipe: Recipe) -> Tensor:
+    """All texts' tokens in one row, an end token (or [SEP]) after each."""
+    end = tokenizer.eos_token_id if recipe.objective == "causal" else tokenizer.sep_token_id
+    encoded: Iterator[list[int]] = (
+        ids for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    )
+    tokens = torch.tensor([token for ids in encoded for token in (*ids, end)])
+    if len(tokens) < 2 * recipe.length:
+        raise BadInput(f"training needs {2 * recipe.length} tokens of text or more; got {len(tokens)}")
+    return tokens
+
+
+def _batch(
+    tokens: Tensor, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """(inputs, targets), both (batch, length); targets that are not predicted are -100."""
+    starts = torch.randint(len(tokens) - recipe.length - 1, (recipe.batch, 1), generator=generator)
+    if recipe.objective == "causal":
+        rows = tokens[starts + torch.arange(recipe.length + 1)]
+        return rows[:, :-1], rows[:, 1:]
+    inner = tokens[starts + torch.arange(recipe.length - 2)]
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    rows = torch.cat([torch.full((recipe.batch, 1), cls), inner, torch.full((recipe.batch, 1), sep)], dim=1)
+    hidden = torch.rand(rows.shape, generator=generator) < MASKED_SHARE
+    hidden &= (rows != cls) & (rows != sep)
+    return rows.masked_fill(hidden, tokenizer.mask_token_id), rows.masked_fill(~hidden, -100)
+
+
+def _save(module: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """A checkpoint folder, complete before it has its name."""
+    if folder.is_dir():
+        return
+    draft = folder.with_name(f".{folder.name}{DRAFT}")
+    shutil.rmtree(draft, ignore_errors=True)
+    transformers.utils.logging.disable_progress_bar()
+    module.save_pretrained(draft)
+    tokenizer.save_pretrained(draft)
+    os.replace(draft, folder)

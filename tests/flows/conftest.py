@@ -1,0 +1,47 @@
+"""One Prefect server a session, and one store that a real flow has filled from really trained networks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+from prefect.testing.utilities import prefect_test_harness
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """A real Prefect server on loopback, and its address."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def measured(prefect_server: str, decoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which every checkpoint of the trained decoder was measured on the language reference."""
+    from flows.measure_layers import measure_layers
+
+    store = tmp_path_factory.mktemp("measured") / "store"
+    measure_layers(str(decoder_folder), dataset="python-reference", sample=512, store=store, name="tiny")
+    return store
+
+
+@pytest.fixture
+def isoscope(prefect_server: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command in a process of its own, against the session's server: ``isoscope("ls", "models", store=...)``."""
+
+    def run(*arguments: str, store: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "service.cli", *arguments],
+            env={**os.environ, "ISOSCOPE_STORE": str(store), "PREFECT_API_URL": prefect_server},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
