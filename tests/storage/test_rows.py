@@ -175,6 +175,20 @@ def test_coverage_tells_what_is_there_by_measure_version_procedure_and_positions
     assert coverage.measured(store, identity, "another") == set()
 
 
+def test_one_look_tells_the_holdings_of_many_checkpoints(store):
+    entries = [an_entry(store, step, minutes=step, layers=1 + step) for step in range(2)]
+    for entry in entries:
+        record(store, entry)
+    identities = [entry.checkpoint.checkpoint_id for entry in entries]
+    found = coverage.holdings(store, [*identities, "unknown"], DATASET.name)
+    for identity in identities:
+        assert found[identity].sites == coverage.recorded_sites(store, identity, DATASET.name)
+        assert found[identity].measured == coverage.measured(store, identity, DATASET.name)
+    assert [len(found[identity].sites) for identity in identities] == [1, 2]
+    assert found["unknown"] == coverage.Holding()
+    assert coverage.holdings(store, [], DATASET.name) == {}
+
+
 def test_a_loss_that_is_not_finite_is_null(store):
     entry = an_entry(store)
     record(store, replace(entry, loss=replace(entry.loss, loss=math.nan)))
