@@ -20,7 +20,8 @@ from service.storage.locking import Patience, exclusive
 
 OnWait = Callable[[str], None] | None
 QUIET = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-CONFINED = {**QUIET, "enable_external_access": "false", "temp_directory": "", "lock_configuration": "true"}
+CONFINED = {**QUIET, "enable_external_access": "false", "temp_directory": ""}
+NO_BAR = "set enable_progress_bar = false"  # DuckDB draws it into the standard output, among the answers
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,8 @@ def connected(path: Path, patience: Patience, read_only: bool = False) -> Iterat
                 raise
             patience.pause(f"{held_by}, which has {path} open")
     with connection:
+        connection.exec_driver_sql(NO_BAR)
+        connection.rollback()  # ends the transaction that SQLAlchemy began for it
         yield connection
 
 
@@ -242,6 +245,9 @@ def reading(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
     with naming_faults(store.root):
         connection = _read(store.published)
     with connection:
+        locked = connection.execute("select current_setting('lock_configuration')").fetchone()
+        if locked == (False,):  # else by another reader in this process, for this one too
+            connection.execute(f"{NO_BAR}; set lock_configuration = true")
         yield connection
 
 

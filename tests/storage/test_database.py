@@ -204,6 +204,7 @@ def test_reading_reaches_no_file_and_no_setting(store, tmp_path):
             f"copy (select 1) to '{tmp_path / 'out.csv'}'",
             f"attach '{store.database}' as live",
             "set enable_external_access = true",
+            "set threads = 1",
             "install httpfs",
             "create table lab.mine (a integer)",
             "delete from main.models",
@@ -211,6 +212,24 @@ def test_reading_reaches_no_file_and_no_setting(store, tmp_path):
             with pytest.raises(duckdb.Error):
                 connection.execute(attempt)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_two_readers_in_one_process_are_both_locked(store):
+    publish(store)
+    with reading(store) as first, reading(store) as second:
+        for connection in (first, second):
+            assert connection.execute("select count(*) from lab.models").fetchall() == [(0,)]
+            with pytest.raises(duckdb.Error, match="locked"):
+                connection.execute("set threads = 1")
+
+
+def test_no_door_draws_a_progress_bar_among_the_answers(store):
+    publish(store)
+    asked = "select current_setting('enable_progress_bar')"
+    with reading(store) as connection:
+        assert connection.execute(asked).fetchall() == [(False,)]
+    with writing(store) as connection:
+        assert connection.execute(text(asked)).scalar() is False
 
 
 def test_reading_before_anything_was_published_says_what_to_do(store, tmp_path):
