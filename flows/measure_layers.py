@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -74,8 +75,9 @@ def run_name() -> str:
     """``pythia-410m step3000 on enwik8``, or how many checkpoints of the model there may be."""
     given = flow_run.parameters
     model = str(given["model"]).rstrip("/").rsplit("/", 1)[-1]
-    revisions = given.get("revisions") or ()
-    steps = revisions[0] if len(revisions) == 1 else f"{len(revisions)} revisions" if revisions else "all checkpoints"
+    revisions: list[str] = given.get("revisions") or []
+    several = f"{len(revisions)} revisions" if revisions else "all checkpoints"
+    steps = revisions[0] if len(revisions) == 1 else several
     dataset = str(given["dataset"]).rstrip("/").rsplit("/", 1)[-1]
     return f"{given.get('name') or model} {steps} on {dataset}"
 
@@ -104,19 +106,23 @@ def measure_layers(
     Raises IsoscopeError naming every checkpoint that could not be measured, after the others have been.
     """
     logger = get_run_logger()
-    opened = open_store(store, lock_wait, say)
-    sources = find_checkpoints(model, revisions or (), name)
     question = ask(dataset, measures or (), layers, tokens, window, sample, as_released)
+    sources = find_checkpoints(model, revisions or (), name)
+    opened = open_store(store, lock_wait, say)
     todo = [source for source in sources if missing(opened, source.checkpoint, question)]
     logger.info("%d of %d checkpoints to measure on %s", len(todo), len(sources), question.items.dataset.name)
     loading = partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-    outcomes, failures = [], []
+    outcomes: list[Outcome] = []
+    failures: list[Any] = []
     with prefetching(todo, loading) as networks:
         for done, source in enumerate(todo):
             tell(Progress("checkpoints", source.checkpoint.label, done, len(todo), "checkpoints"))
             state = measure_one(source, question, opened, networks, batch_size, 0, str(flow_run.id), return_state=True)
             result = state.result(raise_on_failure=False)
-            (outcomes if isinstance(result, Outcome) else failures).append(result)
+            if isinstance(result, Outcome):
+                outcomes.append(result)
+            else:
+                failures.append(result)
         tell(Progress("checkpoints", "", len(todo), len(todo), "checkpoints"))
     publish(opened)
     leave_table(opened, sources[0].checkpoint.model, question.items.dataset.name)

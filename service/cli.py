@@ -99,7 +99,7 @@ def shape(
         "sample": sample,
         "as_released": as_released,
     }
-    network = {
+    network: dict[str, Any] = {
         "device": device or settings.device,
         "dtype": dtype,
         "batch_size": batch_size,

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -22,7 +23,7 @@ from service.experiments.progress import Progress, listening
 class OneLineErrors(TyperGroup):
     """A command group whose failures are one line on standard error, exit status 1; ``--debug`` lets them through."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> object:
         try:
             return super().invoke(ctx)
         except IsoscopeError as error:
@@ -41,7 +42,7 @@ class OneLineErrors(TyperGroup):
         return None
 
 
-def _unless_debugging(ctx: typer.Context, line: str, status: int) -> None:
+def _unless_debugging(ctx: Any, line: str, status: int) -> None:
     if ctx.params.get("debug"):
         raise
     typer.echo(" ".join(line.split("\n")), err=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 
 from flows import measure_layers as flow_module
 from flows.measure_layers import measure_layers
@@ -163,9 +164,9 @@ def test_prefect_shows_readable_names_the_gpu_tag_and_the_artifacts(measured: Pa
     async def seen() -> tuple[list[object], list[object], list[object]]:
         async with get_client() as client:
             return (
-                await client.read_flow_runs(),
-                await client.read_task_runs(),
-                await client.read_artifacts(),
+                await client.read_flow_runs(limit=200, sort=FlowRunSort.START_TIME_DESC),
+                await client.read_task_runs(limit=200, sort=TaskRunSort.EXPECTED_START_TIME_DESC),
+                await client.read_artifacts(limit=200),
             )
 
     flows, tasks, artifacts = asyncio.run(seen())

@@ -1,0 +1,35 @@
+"""Networks that are small and really trained, once a session, and shared by every test that needs one."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from pathlib import Path
+
+import pytest
+
+
+def trained(objective: str, folder: Path) -> Path:
+    """Checkpoints of a small network that learned the language reference for 64 steps, as ordinary folders."""
+    from service.networks.text_sources import python_reference
+    from service.networks.training import Recipe, small_decoder, small_encoder, train, train_tokenizer
+
+    texts = python_reference().texts
+    tokenizer = train_tokenizer(texts[:40], 400, objective)
+    build = small_decoder if objective == "causal" else small_encoder
+    recipe = Recipe(64, (0, 1, 16, 64), objective, batch=8, length=64, learning_rate=3e-3, warmup=5)
+    return train(build(32, 3, len(tokenizer)), tokenizer, texts[:80], folder, recipe)
+
+
+@pytest.fixture(scope="session")
+def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-NeoX of width 32 and 3 layers: ``step0``, ``step1``, ``step16``, ``step64``."""
+    return trained("causal", tmp_path_factory.mktemp("networks") / "tiny-decoder")
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A masked-language BERT of width 32 and 3 layers, with the same steps."""
+    return trained("masked", tmp_path_factory.mktemp("networks") / "tiny-encoder")
