@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import torch
+
 from service.measures.declaration import Cloud, LayerMeasure
 from service.measures.spectrum import centred, leading, leading_axis, no_spread, spectrum, spread_out, tokens_behind
 from service.measures.standard_error import CLUSTERED, clustered
@@ -54,7 +56,7 @@ def anisotropy_uncentred(cloud: Cloud) -> Mapping[str, Estimate]:
     Source: the centred form without its centring, Razzhigaev et al. 2024, https://arxiv.org/abs/2311.05928
     """
     points = cloud.points.double()
-    size = points.square().sum(dim=1)
+    size = torch.linalg.vector_norm(points, dim=1).square()
     if not size.sum() > 0:
         return {"": Estimate.undefined("all points are zero" if len(points) else "there are no points", len(points))}
     top = leading_axis(points)
@@ -87,7 +89,9 @@ def _share_error(cloud: Cloud, streamed: bool = True) -> float | None:
     if not spread_out(cloud):
         return None
     top, points = leading(cloud), centred(cloud)
-    influence = ((points @ top.direction).square() - top.share * points.square().sum(dim=1)) / top.total
+    influence = (
+        (points @ top.direction).square() - top.share * torch.linalg.vector_norm(points, dim=1).square()
+    ) / top.total
     return clustered(influence, cloud.items, tokens_behind(cloud) if streamed else None)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
+
 from service.measures.declaration import Cloud, LayerMeasure
 from service.measures.standard_error import CLUSTERED, clustered
 from service.results import Estimate
@@ -18,7 +20,7 @@ def mean_cosine(cloud: Cloud) -> Mapping[str, Estimate]:
     Source: Ethayarajh 2019, section 3.4, https://arxiv.org/abs/1909.00512
     """
     points = cloud.points.double()
-    lengths = points.square().sum(dim=1).sqrt()
+    lengths = torch.linalg.vector_norm(points, dim=1)
     keep = lengths > 0
     count = int(keep.sum())
     dropped = len(points) - count

@@ -45,7 +45,7 @@ def norm_max(cloud: Cloud) -> Mapping[str, Estimate]:
 
 
 def _lengths(cloud: Cloud) -> Float[Tensor, " points"]:
-    return cloud.points.double().square().sum(dim=1).sqrt()
+    return torch.linalg.vector_norm(cloud.points, dim=1, dtype=torch.float64)
 
 
 def _extreme(cloud: Cloud, smallest: bool) -> Mapping[str, Estimate]:

@@ -27,7 +27,7 @@ def _distinct(points: Float[Tensor, "points width"], resolution: float) -> Int[T
     """Equal points have equal projections, so each is compared with the few before it along a fixed random line."""
     line = torch.randn(points.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     along, order = (points @ line.to(points.device)).sort(stable=True)
-    reach = resolution * points.square().sum(dim=1).sqrt()[order]
+    reach = resolution * torch.linalg.vector_norm(points, dim=1)[order]
     again = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     for back in range(1, min(LOOK_BACK, len(points) - 1) + 1):
         near = (along[back:] - along[:-back] <= reach[back:] * line.norm().item()).nonzero()[:, 0]

@@ -48,8 +48,9 @@ def centred(cloud: Cloud) -> Float[Tensor, "points width"]:
     activation that all share."""
     if "centred" not in cloud.cache:
         # Minus the first point before minus the mean, so that equal points come out as exactly zero.
-        points = cloud.points.double() - cloud.points[:1].double()
-        cloud.cache["centred"] = points - points.mean(dim=0, keepdim=True)
+        points = cloud.points - cloud.points[:1].double()
+        points -= points.mean(dim=0, keepdim=True)
+        cloud.cache["centred"] = points
     return cast(Tensor, cloud.cache["centred"])
 
 
@@ -57,8 +58,8 @@ def spread_out(cloud: Cloud) -> bool:
     """Whether the points differ by more than rounding."""
     if len(cloud.points) < 2:
         return False
-    size = cloud.points.double().square().sum()
-    return bool(centred(cloud).square().sum() > RESOLUTION[cloud.points.dtype] ** 2 * size)
+    size = torch.linalg.vector_norm(cloud.points, dtype=torch.float64)
+    return bool(torch.linalg.vector_norm(centred(cloud)) > RESOLUTION[cloud.points.dtype] * size)
 
 
 def no_spread(cloud: Cloud) -> str:
