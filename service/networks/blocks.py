@@ -75,33 +75,51 @@ class Blocks:
                 hook.remove()
 
 
-def find_blocks(module: nn.Module, base: nn.Module, layers: int, token_ids: Tensor) -> Blocks:
+def find_blocks(module: nn.Module, layers: int, token_ids: Tensor) -> Blocks:
     """The blocks of `module`: the list of modules whose outputs are its hidden states, layer by layer.
 
     Raises NetworkMismatch where no list of modules is called `layers` times with those outputs.
     """
-    lists = [found for found in module.modules() if isinstance(found, nn.ModuleList) and len(found)]
-    calls: dict[int, list[tuple[Tensor, Tensor]]] = {place: [] for place in range(len(lists))}
+    lists = {name: found for name, found in module.named_modules() if isinstance(found, nn.ModuleList) and len(found)}
+    calls: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in lists}
     hooks = [
-        child.register_forward_hook(_recorder(calls[place]), with_kwargs=True)
-        for place, found in enumerate(lists)
+        child.register_forward_hook(_recorder(calls[name]), with_kwargs=True)
+        for name, found in lists.items()
         for child in found
     ]
-    ended: list[Tensor] = []
-    hooks.append(base.register_forward_hook(lambda _, __, output: ended.append(first_tensor(output))))
+    ended: dict[str, Tensor] = {}
+    around = {name for path in lists for name in _ancestors(path)}
+    hooks += [module.get_submodule(name).register_forward_hook(_ender(ended, name)) for name in around]
     try:
         with torch.no_grad():
             states = module(token_ids, output_hidden_states=True).hidden_states
     finally:
         for hook in hooks:
             hook.remove()
-    for place, found in enumerate(lists):
-        if states is not None and _are_blocks(calls[place], states, layers):
-            return _blocks(tuple(found), base, calls[place], states, ended[-1])
+    for name, found in lists.items():
+        base = next((outer for outer in _ancestors(name) if outer in ended), None)
+        if states is not None and base is not None and _are_blocks(calls[name], states, layers):
+            return _blocks(tuple(found), module.get_submodule(base), calls[name], states, ended[base])
     raise NetworkMismatch(
         f"the layers of this {type(module).__name__} were not found: no list of modules is called {layers} times and "
         "yields its hidden states"
     )
+
+
+def _ancestors(path: str) -> list[str]:
+    """The names of the modules around one, outermost first."""
+    parts = path.split(".")[:-1]
+    return [".".join(parts[:depth]) for depth in range(len(parts) + 1)]
+
+
+def _ender(ended: dict[str, Tensor], name: str) -> Callable[..., None]:
+    """Notes what a module without a head ends with."""
+
+    def note(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+        if isinstance(getattr(output, "last_hidden_state", None), Tensor):
+            ended[name] = output.last_hidden_state
+
+    return note
 
 
 def _recorder(calls: list[tuple[Tensor, Tensor]]) -> Callable[..., None]:
@@ -124,8 +142,10 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _are_blocks(calls: list[tuple[Tensor, Tensor]], states: tuple[Tensor, ...], layers: int) -> bool:
+    if len(calls) != layers or (layers == 1 and not _same(calls[0][0], states[0])):
+        return False
     between = range(min(layers - 1, len(states) - 2))
-    return len(calls) == layers and all(_same(calls[place][1], states[place + 1]) for place in between)
+    return all(_same(calls[place][1], states[place + 1]) for place in between)
 
 
 def _blocks(

@@ -62,7 +62,10 @@ class TextWindows:
 
 @dataclass(frozen=True, eq=False)
 class RandomTokens:
-    """Tokens drawn uniformly from the tokenizer's vocabulary, special tokens left out: the control of the paper."""
+    """Tokens drawn uniformly from the tokenizer's vocabulary, special tokens left out: the control of the paper.
+
+    They have no text: `char_end` counts the drawn tokens, so that two tokenizers still share their places.
+    """
 
     dataset: Dataset
     tokens: int | None
@@ -73,9 +76,9 @@ class RandomTokens:
         frame = tokenizer("", add_special_tokens=True)["input_ids"]
         around = tokenizer("a", add_special_tokens=True)["input_ids"]
         lead = next((place for place, token in enumerate(around) if token not in tokenizer.all_special_ids), 0)
-        count = DEFAULT_WINDOWS if self.tokens is None else -(-self.tokens // (self.length + len(frame)))
+        length = self.length if max_length is None else min(self.length, max_length - len(frame))
+        count = DEFAULT_WINDOWS if self.tokens is None else -(-self.tokens // (length + len(frame)))
         drawable = np.setdiff1d(np.arange(len(tokenizer)), np.array(tokenizer.all_special_ids, dtype=np.int64))
-        length = min(self.length, (max_length or self.length) - len(frame))
         generator = np.random.default_rng(0)
         return [self._window(item, drawable, frame, lead, length, generator) for item in range(count)]
 
@@ -92,7 +95,7 @@ class RandomTokens:
         ids = np.concatenate([np.array(frame[:lead]), drawn, np.array(frame[lead:])]).astype(np.int64)
         special = np.ones(len(ids), dtype=bool)
         special[lead : lead + length] = False
-        return TokenWindow(item, ids, np.arange(len(ids)), special)
+        return TokenWindow(item, ids, np.clip(np.arange(len(ids)) - lead + 1, 0, length), special)
 
 
 def open_dataset(
@@ -108,7 +111,8 @@ def open_dataset(
     if name == RANDOM:
         length = max(1, (window or DEFAULT_WINDOW) * RANDOM_LENGTH // DEFAULT_WINDOW)
         digest = hashlib.sha256(f"{RANDOM} {length}".encode()).hexdigest()[:16]
-        dataset = Dataset(RANDOM + suffix, "uniform over the vocabulary, seed 0", digest, DEFAULT_WINDOWS, 0)
+        items = DEFAULT_WINDOWS if tokens is None else -(-tokens // length)
+        dataset = Dataset(RANDOM + suffix, "uniform over the vocabulary, seed 0", digest, items, 0)
         return RandomTokens(dataset, tokens, length)
     return _text_windows(find_documents(name), suffix, window or DEFAULT_WINDOW, tokens)
 

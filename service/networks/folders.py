@@ -13,11 +13,12 @@ from pathlib import Path
 from service.errors import NetworkMismatch, UnknownName
 
 STEP = re.compile(r"(?:^|[-_.])(?:global_?step|step|checkpoint)[-_]?(\d+)$", re.IGNORECASE)
+UNFINISHED = (".", "tmp-")  # drafts, ours and Trainer's
 
 
 def step_of_name(name: str) -> int | None:
     """The optimiser step that a folder's or revision's name says: ``step1000``, ``checkpoint-500``; None if it says none."""
-    found = STEP.search(name)
+    found = None if name.startswith(UNFINISHED) else STEP.search(name)
     return int(found.group(1)) if found else None
 
 

@@ -103,7 +103,9 @@ def _one_pass(
 
 def _take(sites: list[SiteStates], batch: Batch, depth: int, states: Tensor) -> None:
     if states.ndim != 3:
-        raise NetworkMismatch(f"layer {depth} gives states of shape {tuple(states.shape)}: (batch, length, width) is needed")
+        raise NetworkMismatch(
+            f"layer {depth} gives states of shape {tuple(states.shape)}: (batch, length, width) is needed"
+        )
     sites[depth].take(states, batch)
 
 

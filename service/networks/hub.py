@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +12,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 
 from service.errors import UnknownName
 
-UNREACHABLE = (OSError, RuntimeError)  # what the hub's client raises for want of a network, or when told to be offline
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def commits(model: str, revisions: Sequence[str]) -> list[tuple[str, str]]:
@@ -39,7 +40,7 @@ def _commit(model: str, revision: str) -> str:
         raise UnknownName.of(f"revision of {model}", revision, _revisions(model)) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise _unknown(model, "the hub has no such model, or it is private") from error
-    except UNREACHABLE as error:
+    except Exception as error:  # the client's HTTP library, and so what it raises, differs between versions
         commit = _cached(model).get(revision)
         if commit is None:
             reason = f"the hub cannot be reached, and revision {revision} is not in the local cache"
@@ -55,7 +56,7 @@ def _revisions(model: str) -> dict[str, str]:
         refs = HfApi().list_repo_refs(model)
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise _unknown(model, "the hub has no such model, or it is private") from error
-    except UNREACHABLE as error:
+    except Exception as error:
         cached = _cached(model)
         if not cached:
             raise _unknown(model, "the hub cannot be reached, and the local cache does not have it") from error
@@ -65,10 +66,13 @@ def _revisions(model: str) -> dict[str, str]:
 
 def _cached(model: str) -> dict[str, str]:
     """The revisions that the local cache knows, with their commits."""
-    folder = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}" / "refs"
-    return {
-        file.relative_to(folder).as_posix(): file.read_text().strip() for file in folder.rglob("*") if file.is_file()
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
+    refs = [file for file in (folder / "refs").rglob("*") if file.is_file()]
+    named = {file.relative_to(folder / "refs").as_posix(): file.read_text().strip() for file in refs}
+    commits = {
+        snapshot.name: snapshot.name for snapshot in folder.glob("snapshots/*") if COMMIT.fullmatch(snapshot.name)
     }
+    return commits | named
 
 
 def _unknown(model: str, reason: str) -> UnknownName:

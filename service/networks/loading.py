@@ -59,6 +59,8 @@ def chosen_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise BadInput(f"unknown device {device!r}: give auto, cpu, cuda or cuda:1") from error
+    if chosen.type not in {"cpu", "cuda"}:
+        raise BadInput(f"device {device!r} cannot be worked with: give auto, cpu, cuda or cuda:1")
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise BadInput(f"device {device!r} was asked for, and there is no CUDA device here: give cpu or auto")
     return chosen
@@ -103,11 +105,13 @@ def load_network(
         raise _unloadable(location, error) from error
     predicts = _head_is_loaded(module, info, location)
     if not getattr(tokenizer, "is_fast", False):
-        raise NetworkMismatch(f"{location} has no fast tokenizer, which is needed to know where each token ends in the text")
+        raise NetworkMismatch(
+            f"{location} has no fast tokenizer, which is needed to know where each token ends in the text"
+        )
     module = module.to(place).eval()
     module.config.use_cache = False  # one pass needs no memory of keys and values
     text_config = config.get_text_config(decoder=True)
-    blocks = find_blocks(module, module.base_model, text_config.num_hidden_layers, _probe(text_config, place))
+    blocks = find_blocks(module, text_config.num_hidden_layers, _probe(text_config, place))
     facts = NetworkFacts(
         family=config.model_type,
         kind=kind,
@@ -120,7 +124,7 @@ def load_network(
         normed_entry=blocks.normed_entry,
         weights_digest=weights_digest,
     )
-    return Network(checkpoint, module, tokenizer, facts, blocks, predicts, _max_length(text_config))
+    return Network(checkpoint, module, tokenizer, facts, blocks, predicts, _max_length(text_config, module))
 
 
 def _unloadable(location: str, error: Exception) -> NetworkMismatch:
@@ -130,7 +134,9 @@ def _unloadable(location: str, error: Exception) -> NetworkMismatch:
 def _kind(config: Any, location: str) -> tuple[str, Any]:
     """Decoder or encoder, by what its weights were saved as, else by what its architecture is made for."""
     if getattr(config, "is_encoder_decoder", False):
-        raise NetworkMismatch(f"{location} is an encoder-decoder ({config.model_type}): decoders and encoders can be measured")
+        raise NetworkMismatch(
+            f"{location} is an encoder-decoder ({config.model_type}): decoders and encoders can be measured"
+        )
     saved = (config.architectures or [""])[0]
     masked = config.model_type in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     causal = config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -160,7 +166,10 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _max_length(config: Any) -> int | None:
+def _max_length(config: Any, module: nn.Module) -> int | None:
+    """The longest input. A table of positions with a padding index (RoBERTa's) starts counting after it."""
     limit = getattr(config, "max_position_embeddings", None)
-    offset = 2 if config.model_type in {"roberta", "xlm-roberta", "camembert"} else 0
-    return limit - offset if limit else None
+    for name, table in module.named_modules():
+        if name.endswith("position_embeddings") and getattr(table, "padding_idx", None) is not None:
+            return int(table.num_embeddings) - int(table.padding_idx) - 1
+    return int(limit) if limit and limit > 0 else None

@@ -69,37 +69,40 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int, objective: Objective)
 
 def small_decoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4) -> GPTNeoXForCausalLM:
     """A GPT-NeoX with random weights, the architecture of Pythia."""
-    torch.manual_seed(seed)
-    return GPTNeoXForCausalLM(
-        GPTNeoXConfig(
-            vocab_size=vocabulary,
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * width,
-            max_position_embeddings=512,
-            bos_token_id=0,
-            eos_token_id=0,
-        )
+    config = GPTNeoXConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        max_position_embeddings=512,
+        bos_token_id=0,
+        eos_token_id=0,
     )
+    return _seeded(GPTNeoXForCausalLM, config, seed)
 
 
 def small_encoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4) -> BertForMaskedLM:
     """A BERT with random weights and a masked-language head."""
-    torch.manual_seed(seed)
-    return BertForMaskedLM(
-        BertConfig(
-            vocab_size=vocabulary,
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * width,
-            max_position_embeddings=512,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            pad_token_id=0,
-        )
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        max_position_embeddings=512,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=0,
     )
+    return _seeded(BertForMaskedLM, config, seed)
+
+
+def _seeded(build: Callable[[Any], Any], config: Any, seed: int) -> Any:
+    """A network whose random weights are the seed's, with the process's own generator left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(config)
 
 
 def train(
