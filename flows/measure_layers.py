@@ -109,7 +109,8 @@ def measure_layers(
     question = ask(dataset, measures or (), layers, tokens, window, sample, as_released)
     sources = find_checkpoints(model, revisions or (), name)
     opened = open_store(store, lock_wait, say)
-    todo = [source for source in sources if missing(opened, source.checkpoint, question)]
+    lacking = missing(opened, [source.checkpoint for source in sources], question, say)
+    todo = [source for source in sources if lacking[source.checkpoint]]
     logger.info("%d of %d checkpoints to measure on %s", len(todo), len(sources), question.items.dataset.name)
     loading = partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     outcomes: list[Outcome] = []

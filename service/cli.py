@@ -109,7 +109,8 @@ def shape(
     for one in dataset or ["python-reference"]:
         from service.experiments.shape import plan
 
-        planned = plan(settings, model, revision or [], one, name, common)
+        with progress_bar(quiet=json):
+            planned = plan(settings, model, revision or [], one, name, common)
         outcomes: list[Any] = []
         if planned.todo:
             from flows.measure_layers import measure_layers

@@ -9,7 +9,8 @@ from service.errors import BadInput
 from service.measures import LayerMeasure, catalogue, find
 from service.networks.datasets import DEFAULT_SAMPLE, Items, open_dataset
 from service.storage import coverage
-from service.storage.database import Store
+from service.storage.coverage import Holding
+from service.storage.database import OnWait, Store
 from service.subjects import POSITIONS, Checkpoint, Positions, Site
 
 
@@ -61,13 +62,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Missing:
-    """What the store lacks of an answer: sites with their wishes; `extract` where nothing is known yet."""
+    """What the store lacks of an answer: `extract` where a summary is not there, and the wishes of each site; None where
+    the sites are not known yet, and then everything is wished for."""
 
     extract: bool
-    wishes: dict[str, tuple[Wish, ...]]
+    wishes: dict[str, tuple[Wish, ...]] | None
 
     def __bool__(self) -> bool:
-        return self.extract or any(self.wishes.values())
+        return self.extract or bool(self.wishes)
 
 
 def ask(
@@ -96,19 +98,31 @@ def asked_sites(sites: Iterable[Site], layers: frozenset[int] | None) -> list[Si
     return [site for site in ordered if layers is None or site.layer in layers]
 
 
-def missing(store: Store, checkpoint: Checkpoint, question: Question) -> Missing:
-    """What is still to be done for a checkpoint. Reads the database, loads no network."""
+def missing(
+    store: Store, checkpoints: Sequence[Checkpoint], question: Question, on_wait: OnWait = None
+) -> dict[Checkpoint, Missing]:
+    """What is still to be done for each checkpoint, from one look at the database; loads no network.
+
+    Raises NetworkMismatch and BadInput where a name already stands for other weights or another text, StoreBusy.
+    """
     dataset = question.items.dataset
-    sites = coverage.recorded_sites(store, checkpoint.checkpoint_id, dataset.name)
-    if not sites:
-        return Missing(True, {})
-    done = coverage.measured(store, checkpoint.checkpoint_id, dataset.name)
+    held = coverage.holdings(store, [one.checkpoint_id for one in checkpoints], dataset.name, on_wait)
+    fresh = [one for one in checkpoints if not held[one.checkpoint_id].sites]
+    for checkpoint in fresh or checkpoints[:1]:
+        coverage.refuse_mixture(store, checkpoint, dataset)
+    return {one: _missing(store, held[one.checkpoint_id], question) for one in checkpoints}
+
+
+def _missing(store: Store, held: Holding, question: Question) -> Missing:
+    if not held.sites:
+        return Missing(True, None)
     lacking = {
         site.site_id: tuple(
             wish
             for wish in question.wishes
-            if (site.site_id, wish.measure.name, wish.measure.version, wish.prefix) not in done
+            if (site.site_id, wish.measure.name, wish.measure.version, wish.prefix) not in held.measured
         )
-        for site in asked_sites(sites, question.layers)
+        for site in asked_sites(held.sites, question.layers)
     }
-    return Missing(False, {site_id: wishes for site_id, wishes in lacking.items() if wishes})
+    gone = not all((store.activations / site.relative_path).is_file() for site in held.sites)
+    return Missing(gone, {site_id: wishes for site_id, wishes in lacking.items() if wishes})

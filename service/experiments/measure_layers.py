@@ -112,12 +112,14 @@ def measure_checkpoint(
     Raises BadInput (too few tokens, unknown layer), NetworkMismatch, StoreBusy, StoreNotWritable.
     """
     begun, watch = datetime.now(UTC).replace(tzinfo=None), Stopwatch()
-    lacking = missing(store, checkpoint, question)
+    lacking = missing(store, [checkpoint], question, on_wait)[checkpoint]
     if not lacking:
         return Outcome(checkpoint, 0, 0, False, 0.0)
     stored = _stored_summaries(store, checkpoint, question, network, batch_size, watch) if lacking.extract else []
     sites = [summary.site for summary, _ in stored] or _recorded(store, checkpoint, question)
-    wishes = lacking.wishes or {site.site_id: question.wishes for site in asked_sites(sites, question.layers)}
+    wishes = lacking.wishes
+    if wishes is None:
+        wishes = {site.site_id: question.wishes for site in asked_sites(sites, question.layers)}
     fresh = {summary.site.site_id: summary for summary, _ in stored}
     with watch.stage("measure"):
         results = list(_measured(store, sites, fresh, wishes))

@@ -189,8 +189,7 @@ def test_a_run_waits_for_who_holds_the_live_file_and_says_so(
     holder = duckdb.connect(str(store / "isoscope.duckdb"), read_only=True)
     run = start(prefect_server, store, decoder_folder)
     assert run.stderr
-    line = run.stderr.readline()
-    assert line.startswith("waiting for ")
+    line = next(line for line in run.stderr if line.startswith("waiting for "))
     assert str(os.getpid()) in line
     holder.close()
     _, stderr = run.communicate(timeout=120)

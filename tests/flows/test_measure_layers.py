@@ -175,3 +175,39 @@ def test_prefect_shows_readable_names_the_gpu_tag_and_the_artifacts(measured: Pa
     assert named
     assert "gpu" in named[0].tags
     assert {"table", "image"} <= {artifact.type for artifact in artifacts}
+
+
+def test_a_summary_that_was_lost_is_read_from_the_network_again(
+    measured: Path, decoder_folder: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(measured, tmp_path / "store")
+    lost = next((store / "activations").rglob("step=16/*/layer=1/*.parquet"))
+    lost.unlink()
+    assert [problem.kind for problem in check(Store(store, 5))] == ["missing file"]
+    outcomes = measure_layers(str(decoder_folder), sample=512, store=store, name="tiny")
+    assert [(outcome.checkpoint.step, outcome.loaded) for outcome in outcomes] == [(16, True)]
+    assert lost.exists()
+    assert check(Store(store, 5)) == []
+
+
+def test_a_text_that_changed_is_refused_before_a_network_is_loaded(
+    prefect_server: str, decoder_folder: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("One sentence after another, and then one more. " * 400)
+    asked = {"dataset": str(text), "sample": 64, "store": tmp_path / "store", "measures": ["norm_mean"]}
+    measure_layers(str(decoder_folder / "step0"), **asked)
+    text.write_text("Now something else stands here, and it is as long. " * 400)
+    with pytest.raises(BadInput, match=r"notes.txt"):
+        measure_layers(str(decoder_folder / "step1"), **asked)
+
+
+def test_other_weights_under_a_known_step_are_refused(
+    prefect_server: str, decoder_folder: Path, tmp_path: Path
+) -> None:
+    asked = {"sample": 64, "store": tmp_path / "store", "measures": ["norm_mean"], "name": "one"}
+    shutil.copytree(decoder_folder / "step16", tmp_path / "a" / "step16")
+    shutil.copytree(decoder_folder / "step64", tmp_path / "b" / "step16")
+    measure_layers(str(tmp_path / "a"), **asked)
+    with pytest.raises(NetworkMismatch, match="--name"):
+        measure_layers(str(tmp_path / "b"), **asked)
