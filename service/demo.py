@@ -51,6 +51,7 @@ QUESTIONS = (
         "       where dataset = 'python-reference') on model using any_value(loss) order by step",
     ),
 )
+CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control needs no more
 FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
 
 
@@ -63,23 +64,27 @@ def shape(settings: Settings, folder: Path) -> None:
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     typer.echo(f"2. Measuring every layer of every checkpoint into {settings.store}")
     for model in models:
-        for dataset in ("python-reference", "random-tokens"):
-            typer.echo("   " + _measured(settings, model, dataset))
+        typer.echo("   " + _measured(settings, model, "python-reference", []))
+    for model in models:
+        if DEMO_NETWORKS[model.name].objective == "causal":
+            typer.echo("   " + _measured(settings, model, "random-tokens", CONTROL_STEPS))
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     _ask_and_judge(settings)
     _draw(settings, folder / "figures")
     typer.echo(f"The whole demonstration took {time.monotonic() - begun:.0f} s. Ask your own: isoscope ls views")
 
 
-def _measured(settings: Settings, model: Path, dataset: str) -> str:
+def _measured(settings: Settings, model: Path, dataset: str, revisions: list[str]) -> str:
     from service.experiments.shape import plan
 
-    planned, outcomes = plan(settings, str(model), [], dataset, None, {}), []
+    planned, outcomes = plan(settings, str(model), revisions, dataset, None, {}), []
     if planned.todo:
         from flows.measure_layers import measure_layers
 
         with progress_bar(quiet=False):
-            outcomes = measure_layers(str(model), None, dataset, store=settings.store, lock_wait=settings.lock_wait)
+            outcomes = measure_layers(
+                str(model), revisions or None, dataset, store=settings.store, lock_wait=settings.lock_wait
+            )
     return str(planned.answer(outcomes)["line"])
 
 
