@@ -30,7 +30,8 @@ def is_checkpoint(folder: Path) -> bool:
 def checkpoint_folders(root: Path, revisions: Sequence[str] = ()) -> list[tuple[int | None, Path]]:
     """The checkpoints at `root`, itself or the folders in it, with their steps, in the order of steps.
 
-    `revisions` are folder names or patterns such as ``step*``. Raises NetworkMismatch where there is no checkpoint,
+    `revisions` are folder names or patterns such as ``step*``. Where there are such folders, weights that lie beside them
+    are left out: Trainer's are those of its last folder. Raises NetworkMismatch where there is no checkpoint,
     UnknownName for a revision that matches none.
     """
     if not root.is_dir():

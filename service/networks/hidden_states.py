@@ -62,6 +62,7 @@ def extract(
     """
     windows = items.windows(network.tokenizer, network.max_length)
     batches = Batches(windows, sample, network.tokenizer.pad_token_id or 0, items.dataset.name)
+    _check_vocabulary(network, batches)
     with torch.inference_mode():
         size = batch_size or _batch_size(network, batches)
         while True:
@@ -75,6 +76,15 @@ def extract(
                     ) from error
             size //= 2
             torch.cuda.empty_cache()
+
+
+def _check_vocabulary(network: Network, batches: Batches) -> None:
+    known = network.embedded_tokens
+    largest = max(int(window.token_ids.max()) for window in batches.windows)
+    if largest >= known:
+        raise NetworkMismatch(
+            f"{network.checkpoint.label} embeds {known} tokens, and its tokenizer gives token {largest}: it is not its own"
+        )
 
 
 def _one_pass(

@@ -38,6 +38,12 @@ class Network:
         return next(self.module.parameters()).device
 
     @property
+    def embedded_tokens(self) -> int:
+        """How many tokens the network has an embedding of."""
+        module: Any = self.module
+        return len(module.get_input_embeddings().weight)
+
+    @property
     def sites(self) -> tuple[tuple[int, Stream, int | None], ...]:
         """(depth, stream, Hugging Face's `hidden_states` entry or None) of every layer, by depth."""
         blocks = self.blocks
@@ -104,10 +110,7 @@ def load_network(
             raise
         raise _unloadable(location, error) from error
     predicts = _head_is_loaded(module, info, location)
-    if not getattr(tokenizer, "is_fast", False):
-        raise NetworkMismatch(
-            f"{location} has no fast tokenizer, which is needed to know where each token ends in the text"
-        )
+    _check_tokenizer(tokenizer, location)
     module = module.to(place).eval()
     module.config.use_cache = False  # one pass needs no memory of keys and values
     text_config = config.get_text_config(decoder=True)
@@ -128,6 +131,10 @@ def load_network(
 
 
 def _unloadable(location: str, error: Exception) -> NetworkMismatch:
+    if "trust_remote_code" in str(error):
+        return NetworkMismatch(
+            f"{location} brings its own code, which is not run unless asked for: --trust-remote-code"
+        )
     return NetworkMismatch(f"{location} could not be loaded: {' '.join(str(error).split())[:300]}")
 
 
@@ -154,6 +161,18 @@ def _head_is_loaded(module: nn.Module, info: Any, location: str) -> bool:
     if own:
         raise NetworkMismatch(f"{location} lacks {len(own)} of its network's weights, the first is {own[0]}")
     return not missing and module.base_model is not module
+
+
+def _check_tokenizer(tokenizer: Any, location: str) -> None:
+    """Raises NetworkMismatch for a slow one, and for the empty one that transformers makes where there is none."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise NetworkMismatch(
+            f"{location} has no fast tokenizer, which is needed to know where each token ends in the text"
+        )
+    if set(tokenizer("The words of a text", add_special_tokens=False)["input_ids"]) <= set(tokenizer.all_special_ids):
+        raise NetworkMismatch(
+            f"{location} has no tokenizer: it needs the files that the tokenizer's save_pretrained writes"
+        )
 
 
 def _probe(config: Any, device: torch.device) -> Tensor:

@@ -128,6 +128,7 @@ def train(
     with open(folder / "training_log.jsonl", "w") as log:
         for step in range(recipe.steps + 1):
             if step in recipe.save_steps:
+                log.flush()
                 _save(module, tokenizer, folder / f"step{step}")
             if step == recipe.steps:
                 break

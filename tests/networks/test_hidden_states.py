@@ -8,10 +8,12 @@ import pytest
 import torch
 from tiny_networks import saved
 
-from service.errors import BadInput
+from service.errors import BadInput, NetworkMismatch
 from service.networks.checkpoints import find_checkpoints, load
 from service.networks.datasets import open_dataset
 from service.networks.hidden_states import extract
+from service.networks.text_sources import python_reference
+from service.networks.training import train_tokenizer
 from service.subjects import POSITIONS
 
 TOKENS = 4000
@@ -199,6 +201,16 @@ def test_fewer_tokens_than_the_sample_are_refused_before_any_pass(decoder, monke
         BadInput, match=r"^the sample asks for 9000 tokens, and python-reference\S+ has 40\d\d .*--sample 40"
     ):
         extract(decoder, items(), sample=9000)
+
+
+def test_a_tokenizer_of_another_network_is_refused(decoder, tmp_path):
+    decoder.module.save_pretrained(tmp_path / "mixed")
+    train_tokenizer(python_reference().texts[:10], 700, "causal").save_pretrained(tmp_path / "mixed")
+    mixed = load(find_checkpoints(str(tmp_path / "mixed"))[0], device="cpu")
+    with pytest.raises(
+        NetworkMismatch, match=r" embeds 400 tokens, and its tokenizer gives token 6\d\d: it is not its own$"
+    ):
+        extract(mixed, items(), sample=SAMPLE)
 
 
 def test_progress_is_told_in_tokens_up_to_all_of_them(decoder):
