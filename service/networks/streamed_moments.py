@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -87,13 +88,26 @@ class StreamedMoments:
         """The moments under each position filter that keeps any token. Filters that keep the same share one spectrum."""
         found: dict[tuple[str, ...], Moments] = {}
         moments: dict[Positions, Moments] = {}
-        for positions, names in KEPT.items():
-            held = tuple(name for name in names if name in self.classes and self.classes[name].count > 0)
-            if held:
-                if held not in found:
+        with one_thread():
+            for positions, names in KEPT.items():
+                held = tuple(name for name in names if name in self.classes and self.classes[name].count > 0)
+                if held and held not in found:
                     found[held] = united([self.classes[name] for name in held])
-                moments[positions] = found[held]
+                if held:
+                    moments[positions] = found[held]
         return moments
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one CPU thread. An eigenvalue solver's threads wait for each other thousands of times: alone they gain
+    nothing at these widths, and on a busy machine each wait may last a time slice (100 times slower, measured)."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def united(classes: Sequence[ClassMoments]) -> Moments:
