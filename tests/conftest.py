@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-
-os.environ["HF_HUB_OFFLINE"] = "1"
-
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
+
+import service  # noqa: F401  before torch: it says how threads wait
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+install_import_hook("service.measures", "beartype.beartype")  # before any test module imports a measure
 
 
 def trained(objective: str, folder: Path) -> Path:

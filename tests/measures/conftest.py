@@ -1,13 +1,10 @@
-"""Shapes and types of every call in `service.measures` are checked while these tests run; and the clouds they share."""
+"""The clouds that tests of measures share."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from jaxtyping import install_import_hook
-
-install_import_hook("service.measures", "beartype.beartype")
 
 
 def normal(points, width, seed=0, dtype=torch.float64):
