@@ -25,7 +25,7 @@ where model = ? and dataset = ? order by a.step, layer
 def _key(*parts: str) -> str:
     """Prefect's artifact keys: lower-case letters, digits and dashes."""
     name = "-".join(path_name(part) for part in parts).lower()
-    return "".join(letter if letter.isalnum() else "-" for letter in name)
+    return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-")
 
 
 def leave_table(store: Store, model: str, dataset: str) -> None:

@@ -18,7 +18,7 @@ from service.networks.training import (
     train_tokenizer,
 )
 
-VOCABULARY = 1024
+VOCABULARY = 288  # little more than bytes: both phases of the intrinsic dimension then fit into few steps
 TOKENIZER_TEXT = 500_000  # characters
 TRAINING_TEXT = 4_000_000
 LAST_STEP = 512
@@ -69,7 +69,8 @@ def _train(folder: Path, name: str, network: DemoNetwork, texts: list[str]) -> N
     tokenizer = train_tokenizer([text[:TOKENIZER_TEXT] for text in texts[:400]], VOCABULARY, network.objective)
     build = small_decoder if network.objective == "causal" else small_encoder
     module = build(network.width, network.layers, len(tokenizer))
-    recipe = Recipe(LAST_STEP, log_spaced_steps(LAST_STEP), network.objective)
+    steps = log_spaced_steps(LAST_STEP)
+    recipe = Recipe(LAST_STEP, steps, network.objective, learning_rate=2e-3, final_share=1.0)
     train(module, tokenizer, texts, folder, recipe, partial(_tell, name))
 
 

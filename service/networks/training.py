@@ -27,7 +27,7 @@ DRAFT = ".draft"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: AdamW, linear warm-up and then a cosine to a tenth of the rate, gradients clipped at 1."""
+    """How a network is trained: AdamW, linear warm-up, then a cosine down to `final_share` of the rate; gradients clipped at 1."""
 
     steps: int
     save_steps: tuple[int, ...]
@@ -36,6 +36,7 @@ class Recipe:
     length: int = 128
     learning_rate: float = 1e-3
     warmup: int = 20
+    final_share: float = 0.1
     seed: int = 0
 
 
@@ -147,7 +148,8 @@ def _rate(step: int, recipe: Recipe) -> float:
     if step < recipe.warmup:
         return recipe.learning_rate * (step + 1) / recipe.warmup
     way = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * way)))
+    cosine = (1 + math.cos(math.pi * way)) / 2
+    return recipe.learning_rate * (recipe.final_share + (1 - recipe.final_share) * cosine)
 
 
 def _update(module: Any, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor]) -> tuple[float, float]:
