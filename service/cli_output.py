@@ -119,3 +119,5 @@ def _log_line(step: Progress) -> None:
         typer.echo(f"waiting {step.subject}", err=True)
     elif step.stage == "checkpoints" and step.subject:
         typer.echo(f"[{step.done + 1}/{step.total}] {step.subject}", err=True)
+    elif step.unit == "networks":
+        typer.echo(f"[{step.done}/{step.total}] {step.subject} is trained", err=True)

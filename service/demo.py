@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from service.cli_output import progress_bar, show_table
-from service.experiments.demo_networks import DEMO_NETWORKS, train_demo_networks
+from service.experiments.demo_networks import DEMO_NETWORKS, LAST_STEP, train_demo_networks
 from service.settings import Settings
 
 QUESTIONS = (
@@ -51,6 +51,8 @@ QUESTIONS = (
         "       where dataset = 'python-reference') on model using any_value(loss) order by step",
     ),
 )
+AT_EVERY_STEP = ["anisotropy", "outlier_share", "mean_cosine", "participation_ratio", "twonn"]
+AT_EVERY_STEP += ["norm_min", "norm_mean", "norm_max"]
 CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control needs no more
 FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
 
@@ -64,26 +66,29 @@ def shape(settings: Settings, folder: Path) -> None:
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     typer.echo(f"2. Measuring every layer of every checkpoint into {settings.store}")
     for model in models:
-        typer.echo("   " + _measured(settings, model, "python-reference", []))
+        typer.echo("   " + _measured(settings, model, "python-reference", [], AT_EVERY_STEP))
     for model in models:
         if DEMO_NETWORKS[model.name].objective == "causal":
-            typer.echo("   " + _measured(settings, model, "random-tokens", CONTROL_STEPS))
+            typer.echo("   " + _measured(settings, model, "random-tokens", CONTROL_STEPS, ["anisotropy", "twonn"]))
+    typer.echo("   every other measure at the last step, from the summaries: no network is loaded again")
+    for model in models:
+        typer.echo("   " + _measured(settings, model, "python-reference", [f"step{LAST_STEP}"], []))
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     _ask_and_judge(settings)
     _draw(settings, folder / "figures")
     typer.echo(f"The whole demonstration took {time.monotonic() - begun:.0f} s. Ask your own: isoscope ls views")
 
 
-def _measured(settings: Settings, model: Path, dataset: str, revisions: list[str]) -> str:
+def _measured(settings: Settings, model: Path, dataset: str, revisions: list[str], measures: list[str]) -> str:
     from service.experiments.shape import plan
 
-    planned, outcomes = plan(settings, str(model), revisions, dataset, None, {}), []
+    planned, outcomes = plan(settings, str(model), revisions, dataset, None, {"measures": measures}), []
     if planned.todo:
         from flows.measure_layers import measure_layers
 
         with progress_bar(quiet=False):
             outcomes = measure_layers(
-                str(model), revisions or None, dataset, store=settings.store, lock_wait=settings.lock_wait
+                str(model), revisions, dataset, measures, store=settings.store, lock_wait=settings.lock_wait
             )
     return str(planned.answer(outcomes)["line"])
 

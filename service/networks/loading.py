@@ -157,7 +157,6 @@ def _head_is_loaded(module: nn.Module, info: Any, location: str) -> bool:
     missing = list(info["missing_keys"]) + [found[0] for found in info["mismatched_keys"]]
     prefix = f"{module.base_model_prefix}."
     own = [key for key in missing if module.base_model is module or key.startswith(prefix)]
-    own = [key for key in own if ".pooler." not in f".{key}"]
     if own:
         raise NetworkMismatch(f"{location} lacks {len(own)} of its network's weights, the first is {own[0]}")
     return not missing and module.base_model is not module

@@ -69,7 +69,7 @@ def add_masked_tokens(
     rows = [row for row, window in enumerate(windows) if window.item_id in chosen]
     hidden = np.zeros((len(rows), inputs["input_ids"].shape[1]), dtype=bool)
     for place, row in enumerate(rows):
-        hidden[place, : len(windows[row])] = _drawn(windows[row])
+        hidden[place, : len(windows[row])] = hidden_tokens(windows[row])
     if not hidden.any():
         return
     ids, mask = (inputs[name][rows] for name in ("input_ids", "attention_mask"))
@@ -78,6 +78,7 @@ def add_masked_tokens(
     loss.add(logits[where], ids[where])
 
 
-def _drawn(window: TokenWindow) -> NDArray[np.bool_]:
+def hidden_tokens(window: TokenWindow) -> NDArray[np.bool_]:
+    """The tokens of a window that an encoder has to guess: a seeded draw among those that are not special."""
     places = (np.uint64(window.item_id) << np.uint64(32)) + np.arange(len(window), dtype=np.uint64)
     return (mixed(places) < np.uint64(MASKED_SHARE * 2**64)) & ~window.special

@@ -27,7 +27,7 @@ DRAFT = ".draft"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: AdamW, linear warm-up, then a cosine down to `final_share` of the rate; gradients clipped at 1."""
+    """How a network is trained: AdamW, linear warm-up, a cosine down to `final_share` of the rate, gradients clipped at 1."""
 
     steps: int
     save_steps: tuple[int, ...]
@@ -38,6 +38,7 @@ class Recipe:
     warmup: int = 20
     final_share: float = 0.1
     seed: int = 0
+    threads: int | None = None
 
 
 def log_spaced_steps(last: int) -> tuple[int, ...]:
@@ -123,6 +124,8 @@ def train(
     if all((folder / f"step{step}").is_dir() for step in recipe.save_steps):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
     tokens = _stream(tokenizer, texts, recipe)
     generator = torch.Generator().manual_seed(recipe.seed)
     optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
