@@ -87,6 +87,14 @@ def test_a_pass_after_one_that_failed_counts_its_layers_from_the_start(decoder):
     assert sorted(states) == [0, 1, 2, 3, 4]
 
 
+def test_several_passes_can_be_captured_one_after_the_other(decoder):
+    depths = []
+    with torch.no_grad(), decoder.blocks.capturing(lambda depth, state: depths.append(depth)):
+        decoder.module(TOKENS)
+        decoder.module(TOKENS)
+    assert depths == 2 * [0, 1, 2, 3, 4]
+
+
 def test_a_network_whose_layers_are_not_found_is_refused_in_one_line(decoder):
     with pytest.raises(
         NetworkMismatch, match=r"^the layers of this GPTNeoXForCausalLM were not found: .*called 7 times"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from tiny_networks import tokenizer_for
 
 from service.networks.batches import Batches
@@ -67,9 +66,11 @@ def test_rows_come_by_item_and_then_by_position():
     assert len(rows) == 200
 
 
-@pytest.mark.parametrize("count", [64])
-def test_every_place_is_as_likely_as_another(count):
+def test_every_place_of_every_item_is_as_likely_as_another():
+    count = 64
     item, end = np.repeat(np.arange(1000), count), np.tile(np.arange(count), 1000)
     kept = coordinated_sample(item, end, end, 16_000)
-    share = np.bincount(end[kept], minlength=count) / 1000
-    assert abs(share - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 1000)
+    by_place, by_item = np.bincount(end[kept], minlength=count), np.bincount(item[kept], minlength=1000)
+    assert abs(by_place / 1000 - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 1000)
+    assert abs(by_item / count - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / count)
+    assert 0.8 < by_item.var() / (count * 0.25 * 0.75) < 1.2

@@ -42,7 +42,7 @@ def test_an_item_is_the_windows_place_in_the_text_and_their_order_is_drawn(text)
     assert all(int(piece.split()[-1]) == item for item, piece in items.texts)
     order = [item for item, _ in items.texts]
     assert order != sorted(order)
-    assert order == [item for item, _ in open_dataset(str(text), window=20).texts]
+    assert order[:5] == [48, 68, 21, 10, 83]  # a stored summary names items by this order: it never changes
 
 
 def test_the_default_is_the_first_128_windows(plain):

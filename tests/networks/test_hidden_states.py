@@ -12,6 +12,7 @@ from service.errors import BadInput, NetworkMismatch
 from service.networks.checkpoints import find_checkpoints, load
 from service.networks.datasets import open_dataset
 from service.networks.hidden_states import extract
+from service.networks.losses import hidden_tokens
 from service.networks.text_sources import python_reference
 from service.networks.training import train_tokenizer
 from service.subjects import POSITIONS
@@ -149,10 +150,25 @@ def test_a_decoders_loss_is_hugging_faces(decoder):
 def test_an_encoders_loss_is_that_of_masked_tokens(encoder, encoder_folder):
     trained = extract(encoder, items(), sample=SAMPLE)[0].loss
     untrained = extract(load(find_checkpoints(str(encoder_folder))[0], device="cpu"), items(), sample=SAMPLE)[0].loss
-    plain = sum(int((~window.special).sum()) for window in items().windows(encoder.tokenizer))
-    assert 0.12 < trained.tokens / plain < 0.18
     assert untrained.loss == pytest.approx(math.log(400), rel=0.03)
     assert trained.loss < untrained.loss - 0.3
+
+
+def test_masked_tokens_are_guessed_from_all_others(encoder):
+    nats, hidden_in_all, plain = 0.0, 0, 0
+    for window in items().windows(encoder.tokenizer):
+        hidden, ids = torch.from_numpy(hidden_tokens(window))[None], torch.from_numpy(window.token_ids)[None]
+        assert not (hidden[0] & torch.from_numpy(window.special)).any()
+        if hidden.any():
+            masked = ids.masked_fill(hidden, encoder.tokenizer.mask_token_id)
+            with torch.no_grad():
+                loss = encoder.module(masked, labels=ids.masked_fill(~hidden, -100)).loss
+            nats += float(loss) * int(hidden.sum())
+        hidden_in_all += int(hidden.sum())
+        plain += int((~window.special).sum())
+    found = extract(encoder, items(), sample=SAMPLE)[0].loss
+    assert (found.tokens, found.loss) == (hidden_in_all, pytest.approx(nats / hidden_in_all, rel=1e-5))
+    assert 0.12 < hidden_in_all / plain < 0.18
 
 
 def test_a_network_without_a_head_has_no_loss(tmp_path, encoder):

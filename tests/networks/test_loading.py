@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -60,15 +62,13 @@ def test_the_longest_input_is_what_the_table_of_positions_holds(name, limit, tmp
         network.module(torch.full((1, limit), 7))
 
 
-def test_a_pooler_that_was_never_trained_does_not_matter(tmp_path, encoder):
-    encoder.module.base_model.save_pretrained(tmp_path / "no-pooler")
-    encoder.tokenizer.save_pretrained(tmp_path / "no-pooler")
-    assert not loaded(tmp_path / "no-pooler").predicts
-
-
-def test_loading_says_nothing(decoder_folder, capfd):
-    loaded(decoder_folder / "step1")
-    assert capfd.readouterr() == ("", "")
+def test_loading_says_nothing(decoder_folder):
+    code = (
+        "import sys; from service.networks.checkpoints import find_checkpoints, load; "
+        "load(find_checkpoints(sys.argv[1])[0], device='cpu')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(decoder_folder / "step1")], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 8, None])
