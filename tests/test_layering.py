@@ -43,7 +43,7 @@ HOME = {
     "safetensors": {"networks"},
     "huggingface_hub": {"networks"},
     "datasets": {"networks"},
-    "torch": {"measures", "networks", "service.storage.activations"},
+    "torch": {"measures", "networks", "service.storage.activations", "service.storage.summary_format"},
     "matplotlib": {"report"},
 }
 
