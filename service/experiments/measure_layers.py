@@ -86,7 +86,7 @@ def _clouds(summary: Summary, previous: Summary | None, wishes: Sequence[Wish]) 
         summary.states,
         items=summary.sample.item_id,
         moments=summary.moments.get("all"),
-        previous=None if previous is None or previous.non_finite else previous.states,
+        previous=None if previous is None or previous.non_finite or summary.non_finite else previous.states,
     )
     clouds = {"all": whole}
     for positions in {wish.positions for wish in wishes} - {"all"}:
