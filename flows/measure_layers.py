@@ -18,7 +18,7 @@ from flows.networks import Prefetcher, prefetching
 from service.errors import IsoscopeError, StoreBusy
 from service.experiments.layer_question import Question, ask, missing
 from service.experiments.measure_layers import Outcome, measure_checkpoint
-from service.experiments.progress import Progress, tell
+from service.experiments.progress import Progress, tell, tell_waiting
 from service.networks.checkpoints import CheckpointSource, find_checkpoints, load
 from service.storage.database import Store, open_store, publish
 
@@ -32,7 +32,7 @@ def worth_retrying(_task: Task, _run: TaskRun, state: State) -> bool:
 def say(waiting_for: str) -> None:
     """Tell both the run's log and whoever watches it what the run is waiting for."""
     get_run_logger().warning(waiting_for)
-    tell(Progress("waiting", waiting_for, 0, None))
+    tell_waiting(waiting_for)
 
 
 @task(

@@ -32,6 +32,11 @@ def listening(listener: Callable[[Progress], None]) -> Iterator[None]:
         _listener.reset(token)
 
 
+def tell_waiting(waiting_for: str) -> None:
+    """Tell the listener what the run is waiting for."""
+    tell(Progress("waiting", waiting_for, 0, None))
+
+
 def tell(progress: Progress) -> None:
     """Tell the listener, if there is one."""
     listener = _listener.get()

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.experiments.layer_question import ask, missing
 from service.experiments.measure_layers import Outcome
-from service.experiments.progress import Progress, tell
+from service.experiments.progress import tell_waiting
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.settings import Settings
 from service.storage.database import open_store, publish
@@ -63,13 +63,9 @@ def plan(
     """
     asked = ask(dataset, **question)
     sources = find_checkpoints(model, revisions, name)
-    store = open_store(settings.store, settings.lock_wait, _tell_waiting)
-    lacking = missing(store, [source.checkpoint for source in sources], asked, _tell_waiting)
+    store = open_store(settings.store, settings.lock_wait, tell_waiting)
+    lacking = missing(store, [source.checkpoint for source in sources], asked, tell_waiting)
     todo = tuple(source for source in sources if lacking[source.checkpoint])
     if not todo:
-        publish(store, _tell_waiting)
+        publish(store, tell_waiting)
     return Plan(tuple(sources), todo, asked.items.dataset.name)
-
-
-def _tell_waiting(waiting_for: str) -> None:
-    tell(Progress("waiting", waiting_for, 0, None))
