@@ -34,5 +34,5 @@ def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A masked-language BERT of width 32 and 3 layers, with the same steps."""
+    """A masked-language ModernBERT of width 32 and 3 layers, with the same steps."""
     return trained("masked", tmp_path_factory.mktemp("networks") / "tiny-encoder")

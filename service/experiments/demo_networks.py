@@ -66,7 +66,7 @@ def train_one(folder: Path, name: str) -> None:
     build = small_decoder if network.objective == "causal" else small_encoder
     module = build(network.width, network.layers, len(tokenizer))
     steps = log_spaced_steps(LAST_STEP)
-    recipe = Recipe(LAST_STEP, steps, network.objective, learning_rate=2e-3, final_share=1.0, threads=1)
+    recipe = Recipe(LAST_STEP, steps, network.objective, batch=12, learning_rate=2e-3, final_share=1.0, threads=1)
     train(module, tokenizer, texts, folder, recipe)
 
 

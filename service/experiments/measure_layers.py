@@ -18,6 +18,7 @@ from service.experiments.progress import Progress, tell
 from service.measures import Cloud, LayerMeasure
 from service.networks.checkpoints import Network
 from service.networks.hidden_states import extract
+from service.networks.threads import side_by_side
 from service.results import Estimate, LayerResult, NetworkFacts, Summary
 from service.storage import activations, coverage
 from service.storage.activations import StoredSummary
@@ -208,18 +209,22 @@ def sites_of(facts: NetworkFacts) -> int:
 def _measured(
     store: Store, sites: Sequence[Site], fresh: Mapping[str, Summary], wishes: Mapping[str, Sequence[Wish]]
 ) -> Iterator[LayerResult]:
-    """The wished results of every site, by depth, with two neighbouring summaries in memory at a time."""
-    label, previous = sites[0].checkpoint.label, None
-    ordered = sorted(sites, key=lambda site: site.layer)
-    for depth, site in enumerate(ordered):
-        later = ordered[depth + 1].site_id if depth + 1 < len(ordered) else ""
-        if site.site_id not in wishes and later not in wishes:
-            continue
-        summary = fresh.get(site.site_id) or activations.read_summary(store, site)
-        neighbour = previous if previous is not None and previous.site.layer == site.layer - 1 else None
-        yield from layer_results(summary, neighbour, wishes.get(site.site_id, ()))
-        previous = summary
-        tell(Progress("measure", label, depth + 1, len(ordered), "layers"))
+    """The wished results of every site, by depth; several sites at a time, and no more summaries in memory than that
+    needs."""
+
+    def summary_of(site: Site) -> Summary:
+        return fresh.get(site.site_id) or activations.read_summary(store, site)
+
+    def results_of(site: Site) -> list[LayerResult]:
+        asked, before = wishes[site.site_id], at_depth.get(site.layer - 1)
+        compares = before is not None and any(wish.measure.needs_previous for wish in asked)
+        return layer_results(summary_of(site), summary_of(before) if before and compares else None, asked)
+
+    label, at_depth = sites[0].checkpoint.label, {site.layer: site for site in sites}
+    todo = [site for site in sorted(sites, key=lambda site: site.layer) if site.site_id in wishes]
+    for done, results in enumerate(side_by_side(results_of, todo)):
+        yield from results
+        tell(Progress("measure", label, done + 1, len(todo), "layers"))
 
 
 def _tell_tokens(label: str, done: int, total: int | None) -> None:

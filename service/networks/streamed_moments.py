@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from service.networks.threads import one_thread
 from service.results import Moments
 from service.subjects import Positions
 
@@ -96,18 +96,6 @@ class StreamedMoments:
                 if held:
                     moments[positions] = found[held]
         return moments
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one CPU thread. An eigenvalue solver's threads wait for each other thousands of times: alone they gain
-    nothing at these widths, and on a busy machine each wait may last a time slice (100 times slower, measured)."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def united(classes: Sequence[ClassMoments]) -> Moments:

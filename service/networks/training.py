@@ -16,13 +16,20 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import BertConfig, BertForMaskedLM, GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    PreTrainedTokenizerFast,
+)
 
 from service.errors import BadInput
 
 Objective = Literal["causal", "masked"]
-MASKED_SHARE = 0.15
+MASKED_SHARE = 0.3  # as ModernBERT was trained; https://arxiv.org/abs/2412.13663
 DRAFT = ".draft"
+LONGEST = 128  # tokens that a small network reads at a time
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Recipe:
     save_steps: tuple[int, ...]
     objective: Objective = "causal"
     batch: int = 16
-    length: int = 128
+    length: int = LONGEST
     learning_rate: float = 1e-3
     warmup: int = 20
     final_share: float = 0.1
@@ -77,27 +84,32 @@ def small_decoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads
         num_hidden_layers=layers,
         num_attention_heads=heads,
         intermediate_size=4 * width,
-        max_position_embeddings=512,
+        max_position_embeddings=LONGEST,
         bos_token_id=0,
         eos_token_id=0,
     )
     return _seeded(GPTNeoXForCausalLM, config, seed)
 
 
-def small_encoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4) -> BertForMaskedLM:
-    """A BERT with random weights and a masked-language head."""
-    config = BertConfig(
+def small_encoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4) -> ModernBertForMaskedLM:
+    """A ModernBERT with random weights and a masked-language head.
+
+    Not a BERT: in 512 steps of 2,048 tokens one of this size learned no more than the frequencies of tokens.
+    """
+    config = ModernBertConfig(
         vocab_size=vocabulary,
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=heads,
-        intermediate_size=4 * width,
-        max_position_embeddings=512,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
+        intermediate_size=2 * width,  # gated: two of these go in
+        max_position_embeddings=LONGEST,
         pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        cls_token_id=1,
+        sep_token_id=2,
     )
-    return _seeded(BertForMaskedLM, config, seed)
+    return _seeded(ModernBertForMaskedLM, config, seed)
 
 
 def _seeded(build: Callable[[Any], Any], config: Any, seed: int) -> Any:

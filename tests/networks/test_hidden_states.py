@@ -177,7 +177,7 @@ def test_a_network_without_a_head_has_no_loss(tmp_path, encoder):
     headless = load(find_checkpoints(str(tmp_path / "headless"))[0], device="cpu")
     found = extract(headless, items(), sample=SAMPLE)
     assert found[0].loss is None
-    assert len(found) == 4
+    assert len(found) == 5
 
 
 def test_states_that_are_no_numbers_are_counted_and_kept_nowhere(decoder_folder):

@@ -36,7 +36,7 @@ def test_what_a_network_is_is_recorded(decoder, encoder):
     assert (facts.dtype, facts.device, facts.attention) == ("float32", "cpu", "sdpa")
     assert facts.parameters == sum(weights.numel() for weights in decoder.module.parameters())
     assert facts.weights_digest == decoder.checkpoint.revision
-    assert (encoder.facts.family, encoder.facts.kind, encoder.facts.normed_entry) == ("bert", "encoder", None)
+    assert (encoder.facts.family, encoder.facts.kind, encoder.facts.normed_entry) == ("modernbert", "encoder", 3)
     assert decoder.predicts
     assert encoder.predicts
     assert not decoder.module.training

@@ -38,6 +38,7 @@ ENCODERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "roberta": ("RobertaForMaskedLM", "RobertaConfig", COMMON),
     "albert": ("AlbertForMaskedLM", "AlbertConfig", {**COMMON, "embedding_size": 16}),
     "distilbert": ("DistilBertForMaskedLM", "DistilBertConfig", DISTILBERT),
+    "modernbert": ("ModernBertForMaskedLM", "ModernBertConfig", COMMON),
 }
 ARCHITECTURES = {**DECODERS, **ENCODERS}
 
