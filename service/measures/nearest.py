@@ -46,19 +46,21 @@ def _block(
 ) -> Float[Tensor, "rows ranks"]:
     """`nearest` for some of the rows."""
     values, candidates = _candidates(rough, squares, own, count)
-    found = _refined(points, own, candidates, ranks)
+    noise = PRODUCT_ERROR * squares[own].double() * (torch.finfo(rough.dtype).eps / torch.finfo(torch.float32).eps)
+    found = _refined(points, own, values.double(), candidates, noise, ranks)
     if rough.dtype == torch.float32:
-        doubtful = _doubtful(values.double(), squares[own].double(), found.square(), ranks, len(points))
+        doubtful = _doubtful(values.double(), squares[own].double(), noise, found.square(), ranks, len(points))
         if doubtful.any():
             again = own[doubtful]
-            _, candidates = _candidates(points, points.square().sum(dim=1), again, count)
-            found[doubtful] = _refined(points, again, candidates, ranks)
+            values, candidates = _candidates(points, points.square().sum(dim=1), again, count)
+            found[doubtful] = _refined(points, again, values, candidates, noise[doubtful], ranks)
     return found
 
 
 def _doubtful(
     values: Float[Tensor, "rows count"],
     squares: Float[Tensor, " rows"],
+    noise: Float[Tensor, " rows"],
     found: Float[Tensor, "rows ranks"],
     ranks: tuple[int, ...],
     points: int,
@@ -66,7 +68,6 @@ def _doubtful(
     """Rows for which float32 may have overlooked a neighbour: one beyond the candidates could be nearer than the
     farthest that was found. For ranks past the dense ones, also where rounding could reorder more than the last
     digits."""
-    noise = PRODUCT_ERROR * squares
     dense = sum(rank <= DENSE_RANKS for rank in ranks)
     doubtful = torch.zeros_like(noise, dtype=torch.bool)
     for seen, farthest in {(min(dense + SPARE, values.shape[1]), dense - 1), (values.shape[1], len(ranks) - 1)}:
@@ -95,13 +96,20 @@ def _candidates(
 def _refined(
     points: Float[Tensor, "points width"],
     own: Int[Tensor, " rows"],
+    values: Float[Tensor, "rows count"],
     candidates: Int[Tensor, "rows count"],
+    noise: Float[Tensor, " rows"],
     ranks: tuple[int, ...],
 ) -> Float[Tensor, "rows ranks"]:
-    """Distances at the ranks, from differences. The dense ranks are put in order anew, with the spare candidates."""
-    dense = min(candidates.shape[1], sum(rank <= DENSE_RANKS for rank in ranks) + SPARE)
-    near = torch.stack([_distance(points, own, candidates[:, column]) for column in range(dense)], dim=1)
-    near = near.sort(dim=1).values[:, : sum(rank <= DENSE_RANKS for rank in ranks)]
+    """Distances at the ranks, from differences. The dense ranks are put in order anew, with those of the spare candidates
+    that rounding may have put behind them."""
+    dense = sum(rank <= DENSE_RANKS for rank in ranks)
+    near = points.new_full((len(own), min(candidates.shape[1], dense + SPARE)), torch.inf)
+    matters = values[:, : near.shape[1]] <= (values[:, dense - 1] + 2 * noise)[:, None]
+    for column in range(near.shape[1]):
+        rows = matters[:, column].nonzero()[:, 0]
+        near[rows, column] = _distance(points, own[rows], candidates[rows, column])
+    near = near.sort(dim=1).values[:, :dense]
     far = [_distance(points, own, candidates[:, rank - 1])[:, None] for rank in ranks if rank > DENSE_RANKS]
     return torch.cat([near, *far], dim=1)
 
