@@ -1,10 +1,15 @@
-"""What a run leaves in the Prefect UI: a table of what was found, and the figures."""
+"""What a run leaves in the Prefect UI: tags, a table of what was found, and the figures."""
 
 from __future__ import annotations
 
 import base64
+from uuid import UUID
 
+import httpx
+from prefect import get_run_logger
 from prefect.artifacts import create_image_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
 
 from service.errors import BadInput
 from service.report.figures import as_png, figure
@@ -22,17 +27,35 @@ where model = ? and dataset = ? order by a.step, layer
 """
 
 
-def _key(*parts: str) -> str:
+def artifact_key(*parts: str) -> str:
     """Prefect's artifact keys: lower-case letters, digits and dashes."""
     name = "-".join(path_name(part) for part in parts).lower()
     return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-")
+
+
+def tag_run(*subjects: str) -> None:
+    """Tag the present run with what it is about, beside the tags of its deployment, so that the UI can be filtered."""
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(UUID(str(flow_run.id)), tags=sorted({"isoscope", *flow_run.tags, *subjects}))
+    except httpx.HTTPError as error:
+        get_run_logger().warning("the run could not be tagged: %s", error)
+
+
+def leave_results(store: Store, model: str, dataset: str) -> None:
+    """The table and the figures; the rows are in the store already, so a server that is away costs only these."""
+    try:
+        leave_table(store, model, dataset)
+        leave_figures(store, model, dataset)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("table and figures could not be left in Prefect: %s", error)
 
 
 def leave_table(store: Store, model: str, dataset: str) -> None:
     """The anisotropy and intrinsic dimension of every layer and step of a model, as a table artifact."""
     columns, rows = as_rows(ask(store, SHOWN, [model, dataset]))
     table = [dict(zip(columns, row, strict=True)) for row in rows]
-    create_table_artifact(table, key=_key("shape", model, dataset), description=f"{model} on {dataset}")
+    create_table_artifact(table, key=artifact_key("shape", model, dataset), description=f"{model} on {dataset}")
 
 
 def leave_figures(store: Store, model: str, dataset: str) -> None:
@@ -44,4 +67,6 @@ def leave_figures(store: Store, model: str, dataset: str) -> None:
             except BadInput:  # nothing of this kind was measured: no picture of it
                 continue
         url = "data:image/png;base64," + base64.b64encode(picture).decode()
-        create_image_artifact(url, key=_key(kind, model, dataset), description=f"{kind} of {model} on {dataset}")
+        create_image_artifact(
+            url, key=artifact_key(kind, model, dataset), description=f"{kind} of {model} on {dataset}"
+        )

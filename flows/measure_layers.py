@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.tasks import Task
+from pydantic import Field
 
-from flows.artifacts import leave_figures, leave_table
+from flows.artifacts import artifact_key, leave_results, tag_run
+from flows.failures import in_one_line
 from flows.networks import Prefetcher, prefetching
+from flows.progress_artifact import progress_shown
 from service.errors import IsoscopeError, StoreBusy
 from service.experiments.layer_question import Question, ask, missing
 from service.experiments.measure_layers import Outcome, measure_checkpoint
@@ -83,27 +86,47 @@ def run_name() -> str:
 
 
 @flow(name="measure-layers", flow_run_name=run_name, persist_result=False)
+@in_one_line
 def measure_layers(
     model: str,
     revisions: list[str] | None = None,
     dataset: str = "python-reference",
     measures: list[str] | None = None,
-    layers: list[int] | None = None,
-    tokens: int | None = None,
-    window: int | None = None,
-    sample: int | None = None,
+    layers: list[Annotated[int, Field(ge=0)]] | None = None,
+    tokens: Annotated[int, Field(ge=1)] | None = None,
+    window: Annotated[int, Field(ge=8)] | None = None,
+    sample: Annotated[int, Field(ge=16)] | None = None,
     as_released: bool = False,
     name: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    batch_size: int | None = None,
+    batch_size: Annotated[int, Field(ge=1)] | None = None,
     trust_remote_code: bool = False,
     store: Path = Path("isoscope-store"),
-    lock_wait: float = 60.0,
+    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
 ) -> list[Outcome]:
     """Measure the shape of every layer of a model's checkpoints on a dataset, and record what the store lacks.
 
-    Raises IsoscopeError naming every checkpoint that could not be measured, after the others have been.
+    Raises IsoscopeError naming every checkpoint that could not be measured, after the others have been. The lines below are
+    the run form of the Prefect UI.
+
+    Args:
+        model: A hub name, a checkpoint folder, or a folder of checkpoint folders.
+        revisions: Revisions or patterns such as step*; all checkpoints if not given.
+        dataset: A built-in name, a file, path:column, or hf:name:config:split.
+        measures: Names as `isoscope ls measures` prints them; all of them if not given.
+        layers: Layers to measure, 0 is the embedding; all if not given.
+        tokens: Run at least this many tokens.
+        window: Characters in a window of text.
+        sample: States kept of each layer.
+        as_released: Also measure by the published procedures as their authors run them.
+        name: What to call a local model in the store.
+        device: cuda, cpu or auto.
+        dtype: float32, float16, bfloat16, or auto, which is as the weights are stored.
+        batch_size: Windows in a batch.
+        trust_remote_code: Run code that the model's repository brings.
+        store: The store's folder.
+        lock_wait: Seconds to wait for a busy store.
     """
     logger = get_run_logger()
     question = ask(dataset, measures or (), layers, tokens, window, sample, as_released)
@@ -115,7 +138,9 @@ def measure_layers(
     loading = partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     outcomes: list[Outcome] = []
     failures: list[Any] = []
-    with prefetching(todo, loading) as networks:
+    measured = sources[0].checkpoint.model, question.items.dataset.name
+    tag_run(*measured)
+    with progress_shown(artifact_key("progress", *measured)), prefetching(todo, loading) as networks:
         for done, source in enumerate(todo):
             tell(Progress("checkpoints", source.checkpoint.label, done, len(todo), "checkpoints"))
             state = measure_one(source, question, opened, networks, batch_size, 0, str(flow_run.id), return_state=True)
@@ -126,8 +151,7 @@ def measure_layers(
                 failures.append(result)
         tell(Progress("checkpoints", "", len(todo), len(todo), "checkpoints"))
     publish(opened)
-    leave_table(opened, sources[0].checkpoint.model, question.items.dataset.name)
-    leave_figures(opened, sources[0].checkpoint.model, question.items.dataset.name)
+    leave_results(opened, *measured)
     _raise_together(failures, len(todo))
     return outcomes
 

@@ -12,6 +12,7 @@ import typer
 
 from service import __version__
 from service.cli_output import OneLineErrors, progress_bar, show_json, show_table
+from service.command_serve import serve
 from service.errors import BadInput, UnknownName
 from service.settings import Settings
 
@@ -45,7 +46,8 @@ def main(
     if store is not None:
         os.environ["ISOSCOPE_STORE"] = str(store)
     if not debug:
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        for setting in ("HANDLERS_CONSOLE_LEVEL", "INTERNAL_LEVEL"):
+            os.environ.setdefault(f"PREFECT_LOGGING_{setting}", "CRITICAL")
 
 
 def _layers(text: str | None) -> list[int] | None:
@@ -277,6 +279,9 @@ def demo(
     if name not in DEMONSTRATIONS:
         raise UnknownName.of("demonstration", name, DEMONSTRATIONS)
     DEMONSTRATIONS[name](Settings(), folder)
+
+
+app.command()(serve)
 
 
 @app.command()

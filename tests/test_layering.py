@@ -12,9 +12,11 @@ BASE = {"results", "subjects", "errors", "settings"}
 SIBLINGS = {"networks", "storage", "measures"}
 # which rooms a room's imports may point to, beside itself
 MAY_IMPORT = {
-    "cli": {"flows", "report", "experiments", *SIBLINGS, *BASE},
-    "flows": {"report", "experiments", *SIBLINGS, *BASE},
+    "cli": {"flows", "report", "schedules", "experiments", *SIBLINGS, *BASE},
+    "flows": {"report", "schedules", "experiments", *SIBLINGS, *BASE},
+    "schedules": {"errors"},
     "report": BASE,
+    "training_monitor": {"experiments", *SIBLINGS, *BASE},
     "experiments": {*SIBLINGS, *BASE},
     "networks": BASE,
     "storage": {"migrations", *BASE},
@@ -38,11 +40,12 @@ HOME = {
     "duckdb_sqlalchemy": {"storage", "migrations"},
     "alembic": {"storage", "migrations"},
     "pyarrow": {"storage", "migrations", "networks"},
-    "transformers": {"networks"},
+    "transformers": {"networks", "service.training_monitor"},
     "tokenizers": {"networks"},
     "safetensors": {"networks"},
     "huggingface_hub": {"networks"},
     "datasets": {"networks"},
+    "tensorboard": {"networks"},
     "torch": {"measures", "networks", "service.storage.activations", "service.storage.summary_format"},
     "matplotlib": {"report"},
 }
@@ -156,6 +159,7 @@ def test_imports_only_point_down_and_third_parties_stay_in_their_rooms():
         ("service.subjects", "from service.results import Estimate"),
         ("migrations.versions.0001_first", "from service.subjects import content_id"),
         ("migrations.versions.0001_first", "from migrations import env"),
+        ("service.schedules", "from flows.deployments import SERVED"),
         ("service.helpers", ""),
     ],
 )

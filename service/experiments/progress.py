@@ -32,6 +32,20 @@ def listening(listener: Callable[[Progress], None]) -> Iterator[None]:
         _listener.reset(token)
 
 
+@contextmanager
+def also_listening(listener: Callable[[Progress], None]) -> Iterator[None]:
+    """Have `listener` told of every step made inside the block, after whoever is told already."""
+    before = _listener.get()
+
+    def both(step: Progress) -> None:
+        if before is not None:
+            before(step)
+        listener(step)
+
+    with listening(both):
+        yield
+
+
 def tell_waiting(waiting_for: str) -> None:
     """Tell the listener what the run is waiting for."""
     tell(Progress("waiting", waiting_for, 0, None))

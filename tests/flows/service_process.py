@@ -1,0 +1,150 @@
+"""``isoscope serve --with-server`` as a process, and its Prefect server as the UI sees it: through the API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from service.storage.locking import Patience, exclusive
+
+UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The first answer of `condition` that is true; fails saying for `what` it waited."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
+        time.sleep(0.05)
+    return answer
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return held.getsockname()[1]
+
+
+def children(pid: int) -> dict[int, str]:
+    """The child processes of a process, with their command lines."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in listing.splitlines()]
+    return {int(row[0]): row[2] for row in rows if int(row[1]) == pid and len(row) == 3}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+class ServiceProcess:
+    """A service on a store of its own, in a folder that also holds the Prefect server's database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = folder / "store"
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "serve.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, schedules: str = "") -> None:
+        """Start it and wait until it serves."""
+        (self.folder / "isoscope.toml").write_text(schedules)
+        own = {"PREFECT_HOME": str(self.folder / "prefect"), "ISOSCOPE_STORE": str(self.store)}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "service.cli",
+                    "serve",
+                    "--with-server",
+                    "--limit",
+                    "2",
+                    "--port",
+                    str(self.port),
+                ],
+                cwd=self.folder,
+                env={
+                    **clean,
+                    **own,
+                    "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+                    "PYTHONPATH": str(Path(__file__).parents[2]),
+                },
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        until(lambda: "watched at" in self.said() or self.process.poll() is not None, "the service to begin", 120)
+        assert self.process.poll() is None, self.said()
+
+    def said(self) -> str:
+        """Everything it has printed."""
+        return self.log.read_text()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait; the exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def child(self, command: str) -> int:
+        """The process that it started with `command`."""
+        assert self.process is not None
+        found = [pid for pid, line in children(self.process.pid).items() if command in line]
+        assert len(found) == 1, children(self.process.pid)
+        return found[0]
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        """POST `body` to the API, or GET where there is none."""
+        url = f"{self.address}/api/{path}"
+
+        def answer() -> httpx.Response | None:
+            """None while the server's SQLite is busy, which Prefect's own clients wait for too."""
+            got = httpx.get(url, timeout=30) if body is None else httpx.post(url, json=body, timeout=30)
+            return None if got.status_code == 503 else got
+
+        return until(answer, f"an answer of {path}")
+
+    def deployment(self) -> dict[str, Any]:
+        """The deployment of measure-layers."""
+        return self.ask("deployments/name/measure-layers/isoscope").json()
+
+    def begin(self, **parameters: Any) -> str:
+        """Start a run as the UI's form does; its id."""
+        answer = self.ask(f"deployments/{self.deployment()['id']}/create_flow_run", {"parameters": parameters})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """A run as it is now."""
+        return self.ask(f"flow_runs/{run_id}").json()
+
+    def finished(self, run_id: str, seconds: float = 60) -> dict[str, Any]:
+        """A run once it has ended."""
+        until(lambda: self.run(run_id)["state_type"] not in UNFINISHED, f"the end of a run; {self.said()}", seconds)
+        return self.run(run_id)
+
+    def artifacts(self, run_id: str) -> list[dict[str, Any]]:
+        """What a run has left."""
+        return self.ask("artifacts/filter", {"flow_runs": {"id": {"any_": [run_id]}}}).json()
+
+    @contextmanager
+    def held_after(self, rows: int) -> Iterator[None]:
+        """Hold the store, as another writer would, from when its ledger has as many entries: a run stays where it is."""
+        until(lambda: len(list(self.store.glob("ledger/*"))) >= rows, f"{rows} entries of the ledger; {self.said()}")
+        with exclusive(self.store / "isoscope.lock", Patience(30)):
+            yield
