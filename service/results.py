@@ -140,3 +140,35 @@ class Summary:
     non_finite: int
     facts: NetworkFacts
     loss: LossResult | None = None
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What one logged step of a training says: loss in nats a token, norms of the gradient before clipping and of the
+    weights' change, learning rate. `step` counts the optimiser steps made. None where unknown; a loss that is not finite
+    is None too, and is a spike."""
+
+    step: int
+    loss: float | None
+    gradient_norm: float | None = None
+    update_norm: float | None = None
+    learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("loss", "gradient_norm", "update_norm", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                object.__setattr__(self, name, None)
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """One estimate taken inside a running training: `measure` of the states at one layer of a fixed probe batch."""
+
+    step: int
+    layer: int
+    stream: str
+    measure: str
+    version: int
+    variant: str
+    estimate: Estimate

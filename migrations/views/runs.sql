@@ -2,7 +2,7 @@ create view lab.runs as
 select
     r.run_id,
     r.experiment,
-    c.model,
+    coalesce(c.model, r.model) as model,
     c.step,
     r.dataset,
     r.parameters,
@@ -18,13 +18,13 @@ select
     r.seconds_measure,
     r.seconds_record
 from main.runs r
-join main.checkpoints c on c.checkpoint_id = r.checkpoint_id;
+left join main.checkpoints c on c.checkpoint_id = r.checkpoint_id;
 
-comment on view lab.runs is 'The runs that were recorded, one checkpoint each';
+comment on view lab.runs is 'The runs that were recorded: of one checkpoint each, of a stretch of a training, or of a study';
 comment on column lab.runs.run_id is 'the run in 16 hex digits';
 comment on column lab.runs.experiment is 'the experiment that ran';
 comment on column lab.runs.model is 'the model''s name in the store';
-comment on column lab.runs.step is 'optimiser step of the checkpoint; NULL where nobody said';
+comment on column lab.runs.step is 'optimiser step of the checkpoint; NULL where nobody said, and for a training';
 comment on column lab.runs.dataset is 'the dataset''s key; every choice that is not the default stands in it';
 comment on column lab.runs.parameters is 'what was asked of it, as JSON';
 comment on column lab.runs.code_version is 'version of Isoscope';

@@ -127,7 +127,7 @@ def load_network(
         normed_entry=blocks.normed_entry,
         weights_digest=weights_digest,
     )
-    return Network(checkpoint, module, tokenizer, facts, blocks, predicts, _max_length(text_config, module))
+    return Network(checkpoint, module, tokenizer, facts, blocks, predicts, longest_input(text_config, module))
 
 
 def _unloadable(location: str, error: Exception) -> NetworkMismatch:
@@ -184,8 +184,11 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _max_length(config: Any, module: nn.Module) -> int | None:
-    """The longest input. A table of positions with a padding index (RoBERTa's) starts counting after it."""
+def longest_input(config: Any, module: nn.Module) -> int | None:
+    """The longest input in tokens, None where there is no limit.
+
+    A table of positions with a padding index (RoBERTa's) starts counting after it.
+    """
     limit = getattr(config, "max_position_embeddings", None)
     for name, table in module.named_modules():
         if name.endswith("position_embeddings") and getattr(table, "padding_idx", None) is not None:

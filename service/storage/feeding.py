@@ -20,6 +20,9 @@ ORDER = (
     "activations",
     "layer_metrics",
     "checkpoint_losses",
+    "training_losses",
+    "training_metrics",
+    "early_warning_scores",
     "runs",
 )
 ALREADY = {
@@ -30,6 +33,9 @@ ALREADY = {
     ),
     "layer_metrics": "",
     "checkpoint_losses": "",
+    "training_losses": "",
+    "training_metrics": "",
+    "early_warning_scores": "",
     "runs": "",
 }
 

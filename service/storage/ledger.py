@@ -75,12 +75,21 @@ def read_table(folder: Path, run_id: str, name: str) -> pa.Table:
     """One table of a run. Raises StoreCorrupt."""
     path = _path(folder, run_id, name)
     try:
-        return pq.ParquetFile(path, page_checksum_verification=True).read().cast(arrow_schema(metadata.tables[name]))
-    except (OSError, pa.ArrowException) as error:
+        found = pq.ParquetFile(path, page_checksum_verification=True).read()
+        return _with_later_columns(found, metadata.tables[name])
+    except (OSError, KeyError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise StoreCorrupt(
             f"the ledger's {path} cannot be read ({reason}): restore it, or move its folder away"
         ) from error
+
+
+def _with_later_columns(found: pa.Table, table: Table) -> pa.Table:
+    """The rows with the columns that the table gained since they were written, as NULL."""
+    for column in table.columns:
+        if column.name not in found.column_names and column.nullable:
+            found = found.append_column(column.name, pa.nulls(len(found), ARROW[type(column.type)]))
+    return found.select([column.name for column in table.columns]).cast(arrow_schema(table))
 
 
 def fault(folder: Path, run_id: str) -> str | None:

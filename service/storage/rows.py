@@ -62,9 +62,16 @@ def record(store: Store, entry: Entry, on_wait: Callable[[str], None] | None = N
     Raises NetworkMismatch or BadInput where a name already stands for something else (then nothing is recorded),
     StoreBusy, StoreNotWritable, StoreCorrupt.
     """
-    begun, run_id = time.perf_counter(), entry.run.run_id
+    begun = time.perf_counter()
     tables = fact_tables(entry)
     tables["runs"] = run_table(entry, {"record": time.perf_counter() - begun})
+    record_tables(store, entry.run.run_id, tables, on_wait)
+
+
+def record_tables(
+    store: Store, run_id: str, tables: ledger.Tables, on_wait: Callable[[str], None] | None = None
+) -> None:
+    """`record` for a run that is rows already."""
     with (
         naming_faults(store.root),
         ledger.drafted(store.ledger, run_id, tables) as draft,
@@ -148,12 +155,16 @@ def _dataset_row(dataset: Dataset) -> dict[str, Any]:
 
 def run_table(entry: Entry, seconds: Mapping[str, float]) -> pa.Table:
     """The run itself as a row; `seconds` of the stages that the run does not name."""
-    run, spent = entry.run, {**seconds, **entry.run.seconds}
-    row = {
+    row = run_row(entry.run, {**seconds, **entry.run.seconds})
+    row |= {"checkpoint_id": entry.checkpoint.checkpoint_id, "dataset": entry.dataset.name}
+    return ledger.arrow_table("runs", [row])
+
+
+def run_row(run: Run, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """What the table of runs holds of a run, whatever it was of."""
+    return {
         "run_id": run.run_id,
         "experiment": run.experiment,
-        "checkpoint_id": entry.checkpoint.checkpoint_id,
-        "dataset": entry.dataset.name,
         "parameters": json.dumps(dict(run.parameters), sort_keys=True, default=str),
         "code_version": run.code_version,
         "seed": run.seed,
@@ -161,9 +172,8 @@ def run_table(entry: Entry, seconds: Mapping[str, float]) -> pa.Table:
         "prefect_flow_run_id": run.prefect_flow_run_id,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        **{f"seconds_{stage}": spent.get(stage) for stage in STAGES},
+        **{f"seconds_{stage}": seconds.get(stage) for stage in STAGES},
     }
-    return ledger.arrow_table("runs", [row])
 
 
 def _activation_row(run: Run, summary: Summary, stored: StoredSummary) -> dict[str, Any]:

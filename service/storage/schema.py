@@ -88,8 +88,8 @@ runs = Table(
     metadata,
     Column("run_id", String, primary_key=True),
     Column("experiment", String, nullable=False),
-    Column("checkpoint_id", String, nullable=False),
-    Column("dataset", String, nullable=False),
+    Column("checkpoint_id", String),
+    Column("dataset", String),
     Column("parameters", String, nullable=False),
     Column("code_version", String, nullable=False),
     Column("seed", BigInteger, nullable=False),
@@ -101,6 +101,7 @@ runs = Table(
     Column("seconds_extract", Double),
     Column("seconds_measure", Double),
     Column("seconds_record", Double),
+    Column("model", String),
 )
 
 activations = Table(
@@ -151,4 +152,64 @@ checkpoint_losses = Table(
     Column("loss", Double),
     Column("tokens", BigInteger, nullable=False),
     CheckConstraint("isfinite(loss)", name="loss_finite"),
+)
+
+training_losses = Table(
+    "training_losses",
+    metadata,
+    Column("model", String, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("loss", Double),
+    Column("gradient_norm", Double),
+    Column("update_norm", Double),
+    Column("learning_rate", Double),
+    Column("source", String, nullable=False),
+    CheckConstraint("isfinite(loss)", name="loss_finite"),
+    CheckConstraint("isfinite(gradient_norm)", name="gradient_norm_finite"),
+    CheckConstraint("isfinite(update_norm)", name="update_norm_finite"),
+    CheckConstraint("isfinite(learning_rate)", name="learning_rate_finite"),
+)
+
+training_metrics = Table(
+    "training_metrics",
+    metadata,
+    Column("model", String, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("layer", Integer, nullable=False),
+    Column("stream", String, nullable=False),
+    Column("measure", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("variant", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("value", Double),
+    Column("std_error", Double),
+    Column("n_used", BigInteger, nullable=False),
+    Column("n_dropped", BigInteger, nullable=False),
+    Column("note", String),
+    CheckConstraint("stream in ('embedding', 'residual', 'final')", name="stream"),
+    CheckConstraint("isfinite(value)", name="value_finite"),
+    CheckConstraint("isfinite(std_error)", name="std_error_finite"),
+)
+
+early_warning_scores = Table(
+    "early_warning_scores",
+    metadata,
+    Column("study", String, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("signal", String, nullable=False),
+    Column("horizon", Integer, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("trainings", Integer, nullable=False),
+    Column("spikes", Integer, nullable=False),
+    Column("steps", BigInteger, nullable=False),
+    Column("auroc", Double),
+    Column("auroc_low", Double),
+    Column("auroc_high", Double),
+    Column("precision_at_alarms", Double),
+    Column("recall_at_alarms", Double),
+    Column("false_alarms_per_1000_steps", Double),
+    Column("note", String),
+    CheckConstraint("isfinite(auroc)", name="auroc_finite"),
 )

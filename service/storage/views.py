@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from graphlib import TopologicalSorter
 from importlib.resources import files
 from pathlib import Path
 
 from sqlalchemy import Connection
+
+ASKED = re.compile(r"\b(?:from|join) lab\.(\w+)")
 
 
 def migrations_folder() -> Path:
@@ -15,8 +19,10 @@ def migrations_folder() -> Path:
 
 
 def view_files() -> list[Path]:
-    """One ``.sql`` file a view, in the order they are replayed."""
-    return sorted((migrations_folder() / "views").glob("*.sql"))
+    """One ``.sql`` file a view, in the order they are replayed: a view that asks another comes after it."""
+    found = {path.stem: path for path in sorted((migrations_folder() / "views").glob("*.sql"))}
+    asks = {name: ASKED.findall(path.read_text()) for name, path in found.items()}
+    return [found[name] for name in TopologicalSorter(asks).static_order()]
 
 
 def digest() -> str:

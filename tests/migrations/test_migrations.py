@@ -67,9 +67,35 @@ def test_down_leaves_nothing_behind_and_up_again_gives_the_same(tmp_path):
         command.upgrade(migrating.configuration(connection), "head")
         assert (names(connection, "main"), names(connection, "lab")) == before
     assert set(before[0]) == {"alembic_version", *metadata.tables}
-    assert before[1] == [path.stem for path in views.view_files()]
+    assert before[1] == sorted(path.stem for path in views.view_files())
     with looking(store) as connection:
         assert migrating.is_current(connection)
+
+
+def test_the_second_version_keeps_the_runs_of_the_first_and_going_back_takes_only_what_the_first_cannot_hold(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0001")
+        connection.execute(text(A_RUN.format(run="old", checkpoint="'c'", more="")))
+        command.upgrade(migrating.configuration(connection), "0002")
+        connection.execute(text(A_RUN.format(run="new", checkpoint="null", more=", 'mine' as model")))
+        connection.execute(
+            text("insert into training_losses (model, step, run_id, source) values ('mine', 1, 'new', 'x')")
+        )
+        assert runs(connection) == [("new", None), ("old", "c")]
+        command.downgrade(migrating.configuration(connection), "0001")
+        assert runs(connection) == [("old", "c")]
+        with pytest.raises(DBAPIError, match="NOT NULL"):
+            connection.execute(text(A_RUN.format(run="new", checkpoint="null", more="")))
+
+
+A_RUN = """insert into runs by name select '{run}' as run_id, {checkpoint} as checkpoint_id, 'd' as dataset, 'x' as experiment,
+'{{}}' as parameters, '1' as code_version, 0 as seed, 'cpu' as device, now()::timestamp as started_at,
+now()::timestamp as finished_at{more}"""
+
+
+def runs(connection):
+    return [tuple(row) for row in connection.execute(text("select run_id, checkpoint_id from runs order by 1"))]
 
 
 def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path):
@@ -79,7 +105,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path):
     with pytest.raises(DBAPIError, match="note"), altering(store) as connection:
         migrating.upgrade(connection)
     with looking(store) as connection:
-        assert names(connection, "lab") == [path.stem for path in views.view_files()]
+        assert names(connection, "lab") == sorted(path.stem for path in views.view_files())
 
 
 def test_an_upgrade_leaves_no_log_to_be_replayed(tmp_path):
