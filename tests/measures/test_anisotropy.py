@@ -1,5 +1,6 @@
 """Anisotropy, with and without its centre, and the points it is owed to."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,3 +100,31 @@ def test_the_outlier_share_by_hand():
 
 def test_a_gaussian_owes_eight_hundredths_of_its_spread_to_its_farthest_points(gaussian):
     assert outlier_share(Cloud(gaussian(20_000, 3)))[""].value == pytest.approx(0.0845, abs=0.004)
+
+
+def stretched(points, width, spectrum, scale=1.0):
+    """A Gaussian cloud whose covariance has this spectrum, turned at random."""
+    draw = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(width, width, generator=draw, dtype=torch.float64)).Q
+    cloud = torch.randn(points, width, generator=draw, dtype=torch.float64) * torch.tensor(spectrum).sqrt()
+    return (cloud @ basis * scale).float()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e15, 1e30])
+@pytest.mark.parametrize(
+    "spectrum",
+    [
+        [1 / place for place in range(1, 301)],
+        [1.0] * 300,  # no direction stands out
+        [2.0, 2.0] + [0.5] * 298,  # two do alike
+        [1e6] + [1e-6] * 299,
+    ],
+    ids=["power law", "round", "two alike", "line"],
+)
+@pytest.mark.parametrize("points", [250, 900])
+def test_the_top_eigenvalue_found_alone_is_that_of_the_whole_spectrum(points, spectrum, scale):
+    cloud = Cloud(stretched(points, 300, spectrum, scale))
+    points = cloud.points.double().numpy()
+    whole = np.linalg.svd(points - points.mean(axis=0), compute_uv=False) ** 2
+    value = anisotropy(cloud)[""].value
+    assert value == pytest.approx(whole[0] / whole.sum(), rel=2e-6)
