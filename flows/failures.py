@@ -10,15 +10,25 @@ from typing import ParamSpec, TypeVar
 
 import httpx
 from prefect import get_run_logger
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import TerminationSignal
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Failed
+from prefect.tasks import Task
 
-from service.errors import IsoscopeError
+from service.errors import IsoscopeError, StoreBusy, StoreUnreachable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 ABSENT = "the Prefect server was away for too long: what was measured is kept, and running this again measures the rest"
+
+
+def worth_retrying(_task: Task, _run: TaskRun, state: State) -> bool:
+    """Whether trying again may help: what Isoscope can name stays as it is, save a store that is busy or away."""
+    cause = state.result(raise_on_failure=False)
+    if interruption(cause) is not None:
+        return False
+    return isinstance(cause, StoreBusy | StoreUnreachable) or not isinstance(cause, IsoscopeError)
 
 
 def in_one_line(body: Callable[P, R]) -> Callable[P, R]:
@@ -31,7 +41,7 @@ def in_one_line(body: Callable[P, R]) -> Callable[P, R]:
         except IsoscopeError as error:
             return _failed(str(error), error)  # type: ignore[return-value]
         except Exception as error:
-            if not any(_is_absence(cause) for cause in _causes(error)):
+            if not is_absence(error):
                 raise
             return _failed(ABSENT, error)  # type: ignore[return-value]
 
@@ -52,8 +62,19 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def interruption(error: object) -> BaseException | None:
+    """The SIGTERM or Ctrl-C that an error came of, None if it did not: a connection that is interrupted complains of being
+    closed, and a run that took that for a fault of its own would go on until it is killed."""
+    causes = _causes(error) if isinstance(error, BaseException) else ()
+    return next((cause for cause in causes if isinstance(cause, TerminationSignal | KeyboardInterrupt)), None)
+
+
+def is_absence(error: BaseException) -> bool:
+    """Whether it comes of the Prefect server not answering; networks and texts come over HTTP too."""
+    return any(_is_absence(cause) for cause in _causes(error))
+
+
 def _is_absence(error: BaseException) -> bool:
-    """Whether it is the Prefect server that did not answer; networks and texts come over HTTP too."""
     server = PREFECT_API_URL.value()
     if not server or not isinstance(error, httpx.TransportError):
         return False

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
-from prefect.tasks import Task
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from flows.artifacts import artifact_key, leave_results, tag_run
-from flows.failures import in_one_line
+from flows.events import checkpoint_measured
+from flows.failures import in_one_line, interruption, worth_retrying
 from flows.networks import Prefetcher, prefetching
 from flows.progress_artifact import progress_shown
-from service.errors import IsoscopeError, StoreBusy
-from service.experiments.layer_question import Question, ask, missing
+from flows.ray_runner import Cluster, Job, measured_on_ray, require_ray
+from service.errors import BadInput, IsoscopeError
+from service.experiments.layer_question import Missing, Question, ask, missing
 from service.experiments.measure_layers import Outcome, measure_checkpoint
 from service.experiments.progress import Progress, tell, tell_waiting
 from service.networks.checkpoints import CheckpointSource, find_checkpoints, load
-from service.storage.database import Store, open_store, publish
-
-
-def worth_retrying(_task: Task, _run: TaskRun, state: State) -> bool:
-    """Whether trying again may help: what Isoscope can name stays as it is, save a busy store."""
-    cause = state.result(raise_on_failure=False)
-    return isinstance(cause, StoreBusy) or not isinstance(cause, IsoscopeError)
+from service.storage.database import Store, open_store, publish, tidy
+from service.storage.rows import record
+from service.subjects import Checkpoint
 
 
 def say(waiting_for: str) -> None:
@@ -102,8 +97,12 @@ def measure_layers(
     dtype: str = "auto",
     batch_size: Annotated[int, Field(ge=1)] | None = None,
     trust_remote_code: bool = False,
-    store: Path = Path("isoscope-store"),
+    store: Annotated[str, BeforeValidator(str)] = "isoscope-store",
     lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    runner: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
+    num_gpus: Annotated[float, Field(ge=0)] = 0.0,
+    num_cpus: Annotated[float, Field(ge=0)] = 1.0,
 ) -> list[Outcome]:
     """Measure the shape of every layer of a model's checkpoints on a dataset, and record what the store lacks.
 
@@ -125,10 +124,18 @@ def measure_layers(
         dtype: float32, float16, bfloat16, or auto, which is as the weights are stored.
         batch_size: Windows in a batch.
         trust_remote_code: Run code that the model's repository brings.
-        store: The store's folder.
+        store: The store's folder, or its s3:// URL.
         lock_wait: Seconds to wait for a busy store.
+        runner: local, one checkpoint after another here; ray, on the workers of a Ray cluster.
+        ray_address: Such as ray://head:10001, or auto; a cluster on this host alone if not given.
+        num_gpus: GPUs that Ray gives to each checkpoint.
+        num_cpus: CPU cores that Ray gives to each checkpoint.
     """
     logger = get_run_logger()
+    if runner == "ray":
+        require_ray()
+    elif ray_address or num_gpus:
+        raise BadInput("--ray-address and --num-gpus are for --runner ray: give that too")
     question = ask(dataset, measures or (), layers, tokens, window, sample, as_released)
     sources = find_checkpoints(model, revisions or (), name)
     opened = open_store(store, lock_wait, say)
@@ -136,17 +143,19 @@ def measure_layers(
     todo = [source for source in sources if lacking[source.checkpoint]]
     logger.info("%d of %d checkpoints to measure on %s", len(todo), len(sources), question.items.dataset.name)
     loading = partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    job = Job(question, opened, loading, batch_size, 0, str(flow_run.id))
+    cluster = Cluster(ray_address, num_cpus, num_gpus) if runner == "ray" else None
     outcomes: list[Outcome] = []
     failures: list[Any] = []
     measured = sources[0].checkpoint.model, question.items.dataset.name
     tag_run(*measured)
-    with progress_shown(artifact_key("progress", *measured)), prefetching(todo, loading) as networks:
-        for done, source in enumerate(todo):
-            tell(Progress("checkpoints", source.checkpoint.label, done, len(todo), "checkpoints"))
-            state = measure_one(source, question, opened, networks, batch_size, 0, str(flow_run.id), return_state=True)
-            result = state.result(raise_on_failure=False)
+    with progress_shown(artifact_key("progress", *measured)):
+        for result in _on_ray(cluster, todo, lacking, job) if cluster else _one_by_one(todo, job):
             if isinstance(result, Outcome):
                 outcomes.append(result)
+                checkpoint_measured(opened, result, measured[1])
+            elif interrupted := interruption(result):
+                raise interrupted
             else:
                 failures.append(result)
         tell(Progress("checkpoints", "", len(todo), len(todo), "checkpoints"))
@@ -154,6 +163,36 @@ def measure_layers(
     leave_results(opened, *measured)
     _raise_together(failures, len(todo))
     return outcomes
+
+
+def _one_by_one(todo: Sequence[CheckpointSource], job: Job) -> Iterator[Any]:
+    """Each checkpoint's outcome, or why there is none, one after another in this process."""
+    with prefetching(todo, job.loading) as networks:
+        for done, source in enumerate(todo):
+            tell(Progress("checkpoints", source.checkpoint.label, done, len(todo), "checkpoints"))
+            asked = source, job.question, job.store, networks, job.batch_size, job.seed, job.run_id
+            yield measure_one(*asked, return_state=True).result(raise_on_failure=False)
+
+
+def _on_ray(
+    cluster: Cluster, todo: Sequence[CheckpointSource], lacking: Mapping[Checkpoint, Missing], job: Job
+) -> Iterator[Any]:
+    """Each checkpoint's outcome, or why there is none, as Ray's workers finish; the rows are recorded here."""
+    tell(Progress("checkpoints", "", 0, len(todo), "checkpoints"))
+    for done, found in enumerate(measured_on_ray(cluster, todo, lacking, job)):
+        if isinstance(found, BaseException):
+            yield found
+            continue
+        tell(Progress("checkpoints", found.outcome.checkpoint.label, done, len(todo), "checkpoints"))
+        try:
+            if found.rows is not None:
+                record(job.store, found.rows, say)
+            publish(job.store, say)
+        except IsoscopeError as error:
+            yield error
+            continue
+        yield found.outcome
+    tidy(job.store)  # the drafts of workers that died
 
 
 def _raise_together(failures: Sequence[BaseException], asked: int) -> None:

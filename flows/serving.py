@@ -153,12 +153,12 @@ async def _register(runner: ServingRunner, service: Service, say: Say) -> None:
 
 
 async def _clear_up(client: PrefectClient, known: Sequence[UUID], service: Service, say: Say) -> None:
-    for run in await end_abandoned(client, known, str(service.settings.store.resolve())):
+    for run in await end_abandoned(client, known, service.settings.store_name):
         say(f"run {run.name!r} was left unfinished by a service that died: run it again to measure the rest")
 
 
 def _introduce(service: Service, say: Say) -> None:
-    say(f"serving the store {service.settings.store.resolve()}")
+    say(f"serving the store {service.settings.store_name}")
     for row in service.listing():
         named = f", schedule {row['schedule']}" if row["schedule"] else ""
         say(f"  {row['deployment']}{named}: {row['when']}")

@@ -12,6 +12,7 @@ A user sees one line and exit status 1; ``--debug`` shows the traceback.
     ├── StoreBusy           another process holds the database longer than the lock wait
     ├── StoreNotMigrated    the database was made by another version of Isoscope
     ├── StoreNotWritable    the store's disk is full or read-only
+    ├── StoreUnreachable    the object store does not answer, or refuses what it is asked
     └── StoreCorrupt        the database file, or an entry of the ledger, cannot be read
 """
 
@@ -19,6 +20,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+MOST_NAMED = 30
 
 
 class IsoscopeError(Exception):
@@ -38,7 +41,8 @@ class UnknownName(BadInput):
         names = sorted(known)
         near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        listing = f"known: {', '.join(names)}" if names else "none is known yet"
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        listing = f"known: {', '.join(names[:MOST_NAMED])}{more}" if names else "none is known yet"
         return cls(f"unknown {kind} {given!r}: {hint}{listing}")
 
 
@@ -68,6 +72,10 @@ class StoreNotMigrated(IsoscopeError):
 
 class StoreNotWritable(IsoscopeError):
     """The store cannot be written: disk full, read-only, or no permission."""
+
+
+class StoreUnreachable(IsoscopeError):
+    """The object store does not answer, has no such bucket, or refuses the credentials."""
 
 
 class StoreCorrupt(IsoscopeError):

@@ -22,7 +22,7 @@ from service.experiments.probe_measures import measure_rows, probe_results
 from service.networks.loading import longest_input
 from service.networks.training_probe import PROBE_LENGTH, Probe, text_probe
 from service.results import ProbeResult, TrainingStep
-from service.settings import Settings
+from service.settings import Settings, store_place
 from service.storage.database import open_store, publish
 from service.storage.rows import Run
 from service.storage.training_rows import TrainingEntry, leave_in_ledger
@@ -58,7 +58,7 @@ class GeometryMonitor:
         token_ids: Tensor,
         name: str,
         *,
-        store: Path | None = None,
+        store: Path | str | None = None,
         every: int = EVERY,
         layers: Sequence[int] | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class GeometryMonitor:
             raise BadInput(f"every needs to be 1 step or more; got {every}")
         self.probe = Probe(module, token_ids, layers)
         self.name, self.every = name, every
-        self.store = Path(store) if store is not None else Settings().store
+        self.store = store_place(store) if store is not None else Settings().store
         self._steps: list[TrainingStep] = []
         self._results: list[ProbeResult] = []
         self._started = self._flushed = time.monotonic()
@@ -177,7 +177,7 @@ class GeometryCallback(TrainerCallback):
         self,
         name: str,
         *,
-        store: Path | None = None,
+        store: Path | str | None = None,
         every: int = EVERY,
         layers: Sequence[int] | None = None,
         token_ids: Tensor | None = None,

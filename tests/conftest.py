@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
+from s3_server import S3Server, running_s3_server
 
 import service  # noqa: F401  before torch: it says how threads wait
 
@@ -36,3 +38,19 @@ def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A masked-language ModernBERT of width 32 and 3 layers, with the same steps."""
     return trained("masked", tmp_path_factory.mktemp("networks") / "tiny-encoder")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real server that speaks S3, on loopback."""
+    with running_s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """That server in the environment, with a folder for the database."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ISOSCOPE_DATABASE", str(tmp_path / "database"))
+    return s3_server

@@ -12,8 +12,8 @@ BASE = {"results", "subjects", "errors", "settings"}
 SIBLINGS = {"networks", "storage", "measures"}
 # which rooms a room's imports may point to, beside itself
 MAY_IMPORT = {
-    "cli": {"flows", "report", "schedules", "experiments", *SIBLINGS, *BASE},
-    "flows": {"report", "schedules", "experiments", *SIBLINGS, *BASE},
+    "cli": {"flows", "report", "schedules", "training_monitor", "experiments", *SIBLINGS, *BASE},
+    "flows": {"report", "schedules", "training_monitor", "experiments", *SIBLINGS, *BASE},
     "schedules": {"errors"},
     "report": BASE,
     "training_monitor": {"experiments", *SIBLINGS, *BASE},
@@ -32,6 +32,8 @@ MAY_IMPORT = {
 # which rooms may import a third party; a room may be one module
 HOME = {
     "prefect": {"flows"},
+    "prefect_ray": {"flows"},
+    "ray": {"flows"},
     "typer": {"cli"},
     "click": {"cli"},
     "rich": {"cli"},
@@ -48,6 +50,8 @@ HOME = {
     "tensorboard": {"networks"},
     "torch": {"measures", "networks", "service.storage.activations", "service.storage.summary_format"},
     "matplotlib": {"report"},
+    "plotly": {"report"},
+    "jinja2": {"report"},
 }
 
 

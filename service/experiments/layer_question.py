@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from service.errors import BadInput
 from service.measures import LayerMeasure, catalogue, find
 from service.networks.datasets import DEFAULT_SAMPLE, Items, open_dataset
-from service.storage import coverage
+from service.storage import activations, coverage
 from service.storage.coverage import Holding
 from service.storage.database import OnWait, Store
 from service.subjects import POSITIONS, Checkpoint, Positions, Site
@@ -63,10 +63,11 @@ class Question:
 @dataclass(frozen=True)
 class Missing:
     """What the store lacks of an answer: `extract` where a summary is not there, and the wishes of each site; None where
-    the sites are not known yet, and then everything is wished for."""
+    the sites are not known yet, and then everything is wished for. `sites` are those that are recorded."""
 
     extract: bool
     wishes: dict[str, tuple[Wish, ...]] | None
+    sites: tuple[Site, ...] = ()
 
     def __bool__(self) -> bool:
         return self.extract or bool(self.wishes)
@@ -124,5 +125,6 @@ def _missing(store: Store, held: Holding, question: Question) -> Missing:
         )
         for site in asked_sites(held.sites, question.layers)
     }
-    gone = not all((store.activations / site.relative_path).is_file() for site in held.sites)
-    return Missing(gone, {site_id: wishes for site_id, wishes in lacking.items() if wishes})
+    gone = not activations.are_there(store, held.sites)
+    wishes = {site_id: wishes for site_id, wishes in lacking.items() if wishes}
+    return Missing(gone, wishes, tuple(held.sites))

@@ -5,6 +5,8 @@ Load, extract, measure, record; whatever the store already holds is not done aga
 
 from __future__ import annotations
 
+import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,17 +15,17 @@ from datetime import UTC, datetime
 from functools import partial
 
 from service import __version__
-from service.experiments.layer_question import Question, Wish, asked_sites, missing
+from service.experiments.layer_question import Missing, Question, Wish, asked_sites, missing
 from service.experiments.progress import Progress, tell
 from service.measures import Cloud, LayerMeasure
 from service.networks.checkpoints import Network
 from service.networks.hidden_states import extract
 from service.networks.threads import side_by_side
 from service.results import Estimate, LayerResult, NetworkFacts, Summary
-from service.storage import activations, coverage
+from service.storage import activations
 from service.storage.activations import StoredSummary
 from service.storage.database import Store
-from service.storage.rows import Entry, Run, record
+from service.storage.rows import Entry, Run, RunRows, record, rows_of
 from service.subjects import Checkpoint, Site, content_id
 
 
@@ -44,13 +46,15 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done for one checkpoint: `rows` metric rows at `sites` sites; `loaded` says whether its network was."""
+    """What was done for one checkpoint: `rows` metric rows at `sites` sites; `loaded` says whether its network was,
+    `worker` which process on which host did it."""
 
     checkpoint: Checkpoint
     sites: int
     rows: int
     loaded: bool
     seconds: float
+    worker: str = ""
 
 
 def estimates(measure: LayerMeasure, procedure: str, cloud: Cloud, summary: Summary) -> Mapping[str, Estimate]:
@@ -97,6 +101,14 @@ def _clouds(summary: Summary, previous: Summary | None, wishes: Sequence[Wish]) 
     return clouds
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was found of one checkpoint, as rows that are still to be recorded; None where nothing was missing."""
+
+    outcome: Outcome
+    rows: RunRows | None
+
+
 def measure_checkpoint(
     store: Store,
     checkpoint: Checkpoint,
@@ -110,14 +122,38 @@ def measure_checkpoint(
 ) -> Outcome:
     """Measure one checkpoint and record it; `network` is called only where a forward pass is needed.
 
-    Raises BadInput (too few tokens, unknown layer), NetworkMismatch, StoreBusy, StoreNotWritable.
+    Raises BadInput (too few tokens, unknown layer), NetworkMismatch, StoreBusy, StoreNotWritable, StoreUnreachable.
+    """
+    lacking = missing(store, [checkpoint], question, on_wait)[checkpoint]
+    found = measured(
+        store, checkpoint, question, lacking, network, batch_size=batch_size, flow_run_id=flow_run_id, seed=seed
+    )
+    if found.rows is not None:
+        record(store, found.rows, on_wait)
+    return found.outcome
+
+
+def measured(
+    store: Store,
+    checkpoint: Checkpoint,
+    question: Question,
+    lacking: Missing,
+    network: Callable[[], Network],
+    *,
+    batch_size: int | None = None,
+    flow_run_id: str | None = None,
+    seed: int = 0,
+) -> Measured:
+    """What `lacking` of one checkpoint, measured; its summaries are in the store then, and its rows are nowhere yet. Asks
+    no database, so that any host can do it.
+
+    Raises BadInput, NetworkMismatch, StoreNotWritable, StoreUnreachable.
     """
     begun, watch = datetime.now(UTC).replace(tzinfo=None), Stopwatch()
-    lacking = missing(store, [checkpoint], question, on_wait)[checkpoint]
     if not lacking:
-        return Outcome(checkpoint, 0, 0, False, 0.0)
+        return Measured(Outcome(checkpoint, 0, 0, False, 0.0), None)
     stored = _stored_summaries(store, checkpoint, question, network, batch_size, watch) if lacking.extract else []
-    sites = [summary.site for summary, _ in stored] or _recorded(store, checkpoint, question)
+    sites = [summary.site for summary, _ in stored] or list(lacking.sites)
     wishes = lacking.wishes
     if wishes is None:
         wishes = {site.site_id: question.wishes for site in asked_sites(sites, question.layers)}
@@ -147,9 +183,10 @@ def measure_checkpoint(
         results=results,
         loss=stored[0][0].loss if stored else None,
     )
-    record(store, entry, on_wait)
     loaded = "load" in watch.seconds
-    return Outcome(checkpoint, len(wishes), len(results), loaded, sum(watch.seconds.values()))
+    worker = f"{platform.node()}:{os.getpid()}"
+    outcome = Outcome(checkpoint, len(wishes), len(results), loaded, sum(watch.seconds.values()), worker)
+    return Measured(outcome, rows_of(entry))
 
 
 def measure_row(measure: LayerMeasure) -> dict[str, object]:
@@ -165,10 +202,6 @@ def measure_row(measure: LayerMeasure) -> dict[str, object]:
         "source": measure.source,
         "std_error": measure.std_error,
     }
-
-
-def _recorded(store: Store, checkpoint: Checkpoint, question: Question) -> list[Site]:
-    return coverage.recorded_sites(store, checkpoint.checkpoint_id, question.items.dataset.name)
 
 
 def _stored_summaries(

@@ -42,6 +42,7 @@ class Plan:
                     "rows": outcome.rows,
                     "network_loaded": outcome.loaded,
                     "seconds": round(outcome.seconds, 3),
+                    "worker": outcome.worker,
                 }
                 for outcome in outcomes
             ],

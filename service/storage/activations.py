@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import SummaryCorrupt, SummaryMissing
 from service.results import Summary
-from service.storage import drafts
+from service.storage import drafts, places
 from service.storage.database import Store
 from service.storage.faults import naming_faults
+from service.storage.objects import ObjectPath
+from service.storage.places import Place
 from service.storage.summary_format import Unreadable, decode, encode
 from service.subjects import Checkpoint, Site, path_name
 
@@ -36,15 +39,30 @@ def write_summary(store: Store, summary: Summary) -> StoredSummary:
     """Put a summary in its place, whole, and on the disk.
 
     A whole summary of the same site by the same network at the same settings is kept as it is, so that two runs at once
-    agree on one file; any other file there is replaced. Raises StoreNotWritable.
+    agree on one file; any other file there is replaced. In an object store the last of two writers at once wins.
+    Raises StoreNotWritable, StoreUnreachable.
     """
-    target = store.activations / summary.site.relative_path
-    body = encode(summary)
-    with naming_faults(store.root), drafts.draft(store.activations, summary.site.site_id) as draft:
+    body, area = encode(summary), store.activations
+    if isinstance(area, ObjectPath):
+        return _stored(summary, _put(area / summary.site.relative_path, body, summary))
+    target = area / summary.site.relative_path
+    with naming_faults(store.name), drafts.draft(area, summary.site.site_id) as draft:
         fresh = draft / target.name
         drafts.write_bytes(fresh, body)
         kept = _settle(fresh, target, summary)
     return _stored(summary, body if kept is None else kept)
+
+
+def _put(target: ObjectPath, body: bytes, summary: Summary) -> bytes:
+    """Put a summary into an object store, unless what is there says the same; the bytes that are there now."""
+    try:
+        there = target.read_bytes()
+    except FileNotFoundError:
+        there = b""
+    if _says_the_same(there, summary):
+        return there
+    target.write_bytes(body)
+    return body
 
 
 def _settle(fresh: Path, target: Path, summary: Summary) -> bytes | None:
@@ -119,8 +137,8 @@ def stored_sites(store: Store, checkpoint: Checkpoint, dataset: str, digest: str
     A run that was killed after writing them finds them here; half-written and damaged ones are left out.
     """
     step = "none" if checkpoint.step is None else str(checkpoint.step)
-    network = store.activations / f"model={path_name(checkpoint.model)}" / f"step={step}"
-    found = [_found(path) for path in network.glob(f"dataset={path_name(dataset)}/layer=*/*.parquet")]
+    folder = store.activations / f"model={path_name(checkpoint.model)}/step={step}/dataset={path_name(dataset)}"
+    found = [_found(folder / name) for name in sorted(places.sizes(folder)) if name.endswith(".parquet")]
     asked = (checkpoint, dataset, digest)
     return sorted(
         (one for one in found if one and (one.site.checkpoint, one.site.dataset, one.site.dataset_digest) == asked),
@@ -128,7 +146,12 @@ def stored_sites(store: Store, checkpoint: Checkpoint, dataset: str, digest: str
     )
 
 
-def _found(path: Path) -> StoredSummary | None:
+def are_there(store: Store, sites: Sequence[Site]) -> bool:
+    """Whether every one of these sites has its summary in place; reads none of them."""
+    return places.are_files(store.activations, [site.relative_path for site in sites])
+
+
+def _found(path: Place) -> StoredSummary | None:
     try:
         body = path.read_bytes()
         return _stored(decode(body), body)

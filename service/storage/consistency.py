@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlalchemy import text
 
-from service.storage import drafts, feeding, ledger
+from service.storage import drafts, feeding, ledger, places
 from service.storage.database import Store, is_published, looking
 
 ProblemKind = Literal[
@@ -49,27 +49,29 @@ def check(store: Store) -> list[Problem]:
 
 
 def _summaries(store: Store, recorded: dict[str, str]) -> Iterator[Problem]:
+    found = {path for path in places.sizes(store.activations) if path.endswith(".parquet")}
     for path, digest in recorded.items():
         file = store.activations / path
-        if not file.is_file():
+        if path not in found:
             yield Problem("missing file", path, "the summary was recorded and is gone: restore it")
         elif drafts.digest_of(file.read_bytes()) != digest:
             yield Problem("digest changed", path, "the summary is not the one that was recorded: restore it")
-    found = (file for file in sorted(store.activations.rglob("*.parquet")) if drafts.FOLDER not in file.parts)
-    for file in found:
-        if (path := file.relative_to(store.activations).as_posix()) not in recorded:
-            yield Problem("orphaned file", path, "no run recorded it: the same command adopts it, or delete it")
+    for path in sorted(found - recorded.keys()):
+        yield Problem("orphaned file", path, "no run recorded it: the same command adopts it, or delete it")
 
 
 def _drafts(store: Store) -> Iterator[Problem]:
-    for area in (store.root, store.activations, store.ledger):
+    for area in store.draft_areas:
         for draft in drafts.stale(area):
             subject = draft.relative_to(store.root).as_posix()
             yield Problem("half-written draft", subject, "its writer died: the next command removes it")
 
 
 def _ledger(store: Store, recorded: set[str]) -> Iterator[Problem]:
-    held = ledger.run_ids(store.ledger)
+    unfinished, there = ledger.unfinished(store.ledger, recorded), ledger.run_ids(store.ledger)
+    held = (there & recorded) | ledger.whole(store.ledger, there - recorded)
+    for part in unfinished:
+        yield Problem("half-written draft", part.path, "its writer died: the next command removes it")
     for run_id in sorted(held - recorded):
         yield Problem(
             "not in the database", run_id, "its writer died before the database had it: the next command adds it"

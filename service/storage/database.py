@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -17,6 +16,7 @@ from service.errors import BadInput, StoreBusy, StoreNotMigrated, SummaryMissing
 from service.storage import drafts, feeding, ledger, migrating
 from service.storage.faults import driver_error, first_line, holder, naming_faults, unwritable
 from service.storage.locking import Patience, exclusive
+from service.storage.store import Store, make_folders, refuse_stranger
 
 OnWait = Callable[[str], None] | None
 QUIET = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -24,51 +24,17 @@ CONFINED = {**QUIET, "enable_external_access": "false", "temp_directory": ""}
 NO_BAR = "set enable_progress_bar = false"  # DuckDB draws it into the standard output, among the answers
 
 
-@dataclass(frozen=True)
-class Store:
-    """A store's folder, and how many seconds its callers wait for whoever holds it."""
+def open_store(place: Path | str, lock_wait: float, on_wait: OnWait = None) -> Store:
+    """The store at `place`, made on first use, rid of dead writers' drafts and with every run of its ledger recorded.
 
-    root: Path
-    lock_wait: float = 60.0
-
-    @property
-    def database(self) -> Path:
-        """The live database, which only ``writing`` opens."""
-        return self.root / "isoscope.duckdb"
-
-    @property
-    def published(self) -> Path:
-        """The copy that people and tools read."""
-        return self.root / "published.duckdb"
-
-    @property
-    def lock(self) -> Path:
-        """The file whose ``flock`` is the right to open the live database."""
-        return self.root / "isoscope.lock"
-
-    @property
-    def activations(self) -> Path:
-        """The activation summaries."""
-        return self.root / "activations"
-
-    @property
-    def ledger(self) -> Path:
-        """Every row, by run, in Parquet."""
-        return self.root / "ledger"
-
-
-def open_store(root: Path, lock_wait: float, on_wait: OnWait = None) -> Store:
-    """The store at `root`, made on first use, rid of dead writers' drafts and with every run of its ledger recorded.
-
-    Raises StoreNotMigrated, StoreBusy, StoreNotWritable, StoreCorrupt.
+    Raises BadInput, StoreNotMigrated, StoreBusy, StoreNotWritable, StoreUnreachable, StoreCorrupt.
     """
-    store = Store(Path(root), lock_wait)
+    store = Store(place, lock_wait)
     with naming_faults(store.root):
         _make_folders(store)
         patience = Patience(lock_wait, on_wait)
         with exclusive(store.lock, patience):
-            for area in (store.root, store.activations, store.ledger):
-                drafts.tidy(area)
+            tidy(store)
             if not store.database.exists():
                 create(store.database, store)
             elif _is_behind(store, patience):
@@ -80,21 +46,28 @@ def open_store(root: Path, lock_wait: float, on_wait: OnWait = None) -> Store:
 def _make_folders(store: Store) -> None:
     if store.root.exists() and not store.root.is_dir():
         raise unwritable(store.root, "it is a file, and a store is a folder")
-    for folder in (store.activations, store.ledger):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folders(store)
+
+
+def tidy(store: Store) -> None:
+    """Remove the drafts of dead writers; those of living ones stay."""
+    for area in store.draft_areas:
+        drafts.tidy(area)
 
 
 def _is_behind(store: Store, patience: Patience) -> bool:
     """Whether the ledger has runs that the database lacks. Raises StoreNotMigrated for an old database."""
     with connected(store.database, patience, read_only=True) as connection:
         refuse_old(store, connection)
-        return bool(ledger.run_ids(store.ledger) - feeding.recorded_runs(connection))
+        recorded = feeding.recorded_runs(connection)
+    ledger.tidy(store.ledger, recorded)
+    return bool(ledger.lacking(store.ledger, recorded))
 
 
 def refuse_old(store: Store, connection: Connection) -> None:
     """Raise StoreNotMigrated unless the database has this version's tables and views."""
     if not migrating.is_current(connection):
-        raise StoreNotMigrated(f"the store {store.root} is of another version of Isoscope: run `isoscope upgrade`")
+        raise StoreNotMigrated(f"the store {store.name} is of another version of Isoscope: run `isoscope upgrade`")
 
 
 def create(place: Path, store: Store) -> int:
@@ -113,12 +86,12 @@ def create(place: Path, store: Store) -> int:
     return runs
 
 
-def existing_store(root: Path, lock_wait: float, on_wait: OnWait = None, *, migrated: bool = True) -> Store:
-    """The store at `root` as it is: nothing is made, tidied or replayed.
+def existing_store(place: Path | str, lock_wait: float, on_wait: OnWait = None, *, migrated: bool = True) -> Store:
+    """The store at `place` as it is: nothing is made, tidied or replayed.
 
     Raises BadInput where there is none, StoreNotMigrated unless `migrated` is False, StoreBusy, StoreCorrupt.
     """
-    store = Store(Path(root), lock_wait)
+    store = Store(place, lock_wait)
     _refuse_absent(store)
     if migrated:
         with looking(store, on_wait) as connection:
@@ -127,8 +100,15 @@ def existing_store(root: Path, lock_wait: float, on_wait: OnWait = None, *, migr
 
 
 def _refuse_absent(store: Store) -> None:
-    if not store.database.exists():
+    refuse_stranger(store)
+    if store.database.exists():
+        return
+    if store.url is None:
         raise BadInput(f"there is no store at {store.root}: run `isoscope shape`, or name one with ISOSCOPE_STORE")
+    raise BadInput(
+        f"there is no database of {store.name} in {store.root}: `isoscope rebuild` makes it from the ledger there, "
+        "`isoscope shape` a new store, and ISOSCOPE_DATABASE names another folder"
+    )
 
 
 def upgrade(store: Store, on_wait: OnWait = None) -> None:
@@ -240,8 +220,10 @@ def reading(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Raises SummaryMissing where nothing was published, StoreBusy where this process has it open with other settings.
     """
+    if store.url is not None:
+        _refuse_absent(store)
     if not store.published.exists():
-        raise SummaryMissing(f"nothing has been measured yet in {store.root}: run `isoscope shape`")
+        raise SummaryMissing(f"nothing has been measured yet in {store.name}: run `isoscope shape`")
     with naming_faults(store.root):
         connection = _read(store.published)
     with connection:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
 from sqlalchemy.exc import DBAPIError
@@ -49,14 +48,14 @@ def holder(error: BaseException) -> str | None:
     return f"process {found[1]}" if found else "this process, by a connection of its own"
 
 
-def unwritable(root: Path, reason: str) -> StoreNotWritable:
+def unwritable(root: object, reason: str) -> StoreNotWritable:
     """The error of a store on a full or read-only disk."""
     return StoreNotWritable(
         f"the store {root} cannot be written: {reason}; free space there, or name another folder with ISOSCOPE_STORE"
     )
 
 
-def named(error: BaseException, root: Path) -> IsoscopeError | None:
+def named(error: BaseException, root: object) -> IsoscopeError | None:
     """Isoscope's error for what was raised while the store was written; None where it has no name for it."""
     cause = driver_error(error)
     if isinstance(cause, OSError):
@@ -75,7 +74,7 @@ def named(error: BaseException, root: Path) -> IsoscopeError | None:
 
 
 @contextmanager
-def naming_faults(root: Path) -> Iterator[None]:
+def naming_faults(root: object) -> Iterator[None]:
     """Raise StoreNotWritable or StoreCorrupt for what DuckDB or the operating system raise inside the block."""
     try:
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from service.errors import BadInput, NetworkMismatch
 from service.storage import ledger
+from service.storage.places import Place
 
 ORDER = (
     "models",
@@ -64,9 +64,9 @@ def _insert(connection: Connection, name: str, rows: pa.Table) -> None:
         driver.unregister("incoming")
 
 
-def catch_up(connection: Connection, folder: Path) -> int:
+def catch_up(connection: Connection, folder: Place) -> int:
     """Add the ledger's runs that the database lacks, oldest first; how many they were."""
-    lacking = ledger.run_ids(folder) - recorded_runs(connection)
+    lacking = ledger.lacking(folder, recorded_runs(connection))
     finished = {run: ledger.read_table(folder, run, "runs")["finished_at"][0].as_py() for run in lacking}
     for run_id in sorted(lacking, key=lambda run: (finished[run], run)):
         insert(connection, ledger.read(folder, run_id))

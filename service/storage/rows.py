@@ -56,16 +56,30 @@ class Entry:
     loss: LossResult | None = None
 
 
-def record(store: Store, entry: Entry, on_wait: Callable[[str], None] | None = None) -> None:
-    """Record a run in the ledger and in the database; recording it again changes nothing.
+@dataclass(frozen=True, eq=False)
+class RunRows:
+    """A run as the rows of its tables: small, and fit to be sent from the process that measured to the one that records."""
 
-    Raises NetworkMismatch or BadInput where a name already stands for something else (then nothing is recorded),
-    StoreBusy, StoreNotWritable, StoreCorrupt.
-    """
+    run_id: str
+    tables: ledger.Tables
+
+
+def rows_of(entry: Entry) -> RunRows:
+    """A run and all that it found as rows."""
     begun = time.perf_counter()
     tables = fact_tables(entry)
     tables["runs"] = run_table(entry, {"record": time.perf_counter() - begun})
-    record_tables(store, entry.run.run_id, tables, on_wait)
+    return RunRows(entry.run.run_id, tables)
+
+
+def record(store: Store, entry: Entry | RunRows, on_wait: Callable[[str], None] | None = None) -> None:
+    """Record a run in the ledger and in the database; recording it again changes nothing.
+
+    Raises NetworkMismatch or BadInput where a name already stands for something else (then nothing is recorded),
+    StoreBusy, StoreNotWritable, StoreUnreachable, StoreCorrupt.
+    """
+    rows = entry if isinstance(entry, RunRows) else rows_of(entry)
+    record_tables(store, rows.run_id, rows.tables, on_wait)
 
 
 def record_tables(
@@ -73,7 +87,7 @@ def record_tables(
 ) -> None:
     """`record` for a run that is rows already."""
     with (
-        naming_faults(store.root),
+        naming_faults(store.name),
         ledger.drafted(store.ledger, run_id, tables) as draft,
         writing(store, on_wait) as connection,
     ):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from service.storage import places
 from service.storage.database import Store, is_published, reading
 from service.storage.locking import lock_holder
 
@@ -19,10 +19,11 @@ select (select count(*) from main.models) as models,
 """
 
 
-def status(root: Path) -> dict[str, Any]:
+def status(place: Path | str) -> dict[str, Any]:
     """Facts by name; sizes in bytes, counts as last published, None where nothing is known. Waits for nobody."""
-    store = Store(Path(root))
-    facts: dict[str, Any] = {"store": str(store.root.absolute()), "exists": store.database.exists()}
+    store = Store(place)
+    name = store.name if store.url else str(store.root.absolute())
+    facts: dict[str, Any] = {"store": name, "exists": store.database.exists()}
     if not store.database.exists():
         return facts
     if store.published.exists():
@@ -32,8 +33,8 @@ def status(root: Path) -> dict[str, Any]:
         "published_is_current": is_published(store),
         "held_by_process": lock_holder(store.lock),
         "database_bytes": store.database.stat().st_size,
-        "summaries_bytes": _size(store.activations),
-        "ledger_bytes": _size(store.ledger),
+        "summaries_bytes": sum(places.sizes(store.activations).values()),
+        "ledger_bytes": sum(places.sizes(store.ledger).values()),
     }
 
 
@@ -42,14 +43,3 @@ def _counts(store: Store) -> dict[str, int]:
         answer = connection.execute(COUNTS)
         names = [column[0] for column in answer.description or ()]
         return dict(zip(names, answer.fetchone() or (), strict=True))
-
-
-def _size(folder: Path) -> int:
-    sizes = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                sizes += os.stat(os.path.join(parent, name)).st_size
-            except FileNotFoundError:  # a draft that has just been moved to its place
-                continue
-    return sizes

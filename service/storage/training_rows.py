@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from sqlalchemy import text
 
 from service.results import ProbeResult, TrainingStep
 from service.storage import ledger
-from service.storage.database import OnWait, Store
+from service.storage.database import OnWait, Store, looking
 from service.storage.faults import naming_faults
 from service.storage.rows import Run, record_tables, run_row
 
@@ -30,6 +32,28 @@ class TrainingEntry:
     results: Sequence[ProbeResult] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """What is known of a training's losses: the steps as the view shows them, those that a monitor saw itself, how many
+    imports there were and when the newest ended (naive UTC; None where there was none)."""
+
+    steps: Mapping[int, TrainingStep]
+    monitored: frozenset[int]
+    imports: int
+    newest: datetime | None
+
+
+def imported(store: Store, model: str, experiment: str, on_wait: OnWait = None) -> Imported:
+    """The losses of a training as they are recorded now, imported by runs of `experiment`. Raises StoreBusy."""
+    shown = "select step, loss, gradient_norm, update_norm, learning_rate, source from lab.training_losses"
+    runs = "select count(*), max(finished_at) from main.runs where model = :model and experiment = :experiment"
+    with looking(store, on_wait) as connection:
+        rows = connection.execute(text(f"{shown} where model = :model"), {"model": model}).all()
+        count, newest = connection.execute(text(runs), {"model": model, "experiment": experiment}).one()
+    steps = {row[0]: TrainingStep(*row[:5]) for row in rows}
+    return Imported(steps, frozenset(row[0] for row in rows if row[5] == "monitor"), count, newest)
+
+
 def record_training(store: Store, entry: TrainingEntry, on_wait: OnWait = None) -> None:
     """Record a stretch of a training in the ledger and in the database; recording it again changes nothing.
 
@@ -38,15 +62,15 @@ def record_training(store: Store, entry: TrainingEntry, on_wait: OnWait = None) 
     record_tables(store, entry.run.run_id, training_tables(entry), on_wait)
 
 
-def leave_in_ledger(root: Path, entry: TrainingEntry) -> None:
-    """Write a stretch of a training to the ledger of the store at `root` alone. No lock is asked for: whoever holds the
+def leave_in_ledger(place: Path | str, entry: TrainingEntry) -> None:
+    """Write a stretch of a training to the ledger of the store at `place` alone. No lock is asked for: whoever holds the
     database is not waited for, and the next command that opens the store adds the rows. A run that is there stays as it is.
-    Raises StoreNotWritable."""
-    folder = Store(root, 0).ledger
-    with naming_faults(root):
-        if (folder / entry.run.run_id).exists():
+    Raises StoreNotWritable, StoreUnreachable."""
+    store = Store(place, 0)
+    folder = store.ledger
+    with naming_faults(store.name):
+        if ledger.holds(folder, entry.run.run_id):
             return
-        folder.mkdir(parents=True, exist_ok=True)
         with ledger.drafted(folder, entry.run.run_id, training_tables(entry)) as draft:
             ledger.enter(folder, draft)
 
