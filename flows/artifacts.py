@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from uuid import UUID
 
 import httpx
@@ -51,22 +52,46 @@ def leave_results(store: Store, model: str, dataset: str) -> None:
         get_run_logger().warning("table and figures could not be left in Prefect: %s", error)
 
 
+def leave_rows(store: Store, query: str, parameters: Sequence[str], key: str, description: str) -> None:
+    """The answer to a query as a table artifact; a server that is away costs only this."""
+    try:
+        _leave_table(store, query, parameters, key, description)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("the table could not be left in Prefect: %s", error)
+
+
+def leave_figure(store: Store, kind: str, models: Sequence[str], key: str, description: str) -> None:
+    """A figure of some models as an image artifact; a server that is away costs only this."""
+    try:
+        _leave_picture(store, kind, models, None, key, description)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("the figure could not be left in Prefect: %s", error)
+
+
 def leave_table(store: Store, model: str, dataset: str) -> None:
     """The anisotropy and intrinsic dimension of every layer and step of a model, as a table artifact."""
-    columns, rows = as_rows(ask(store, SHOWN, [model, dataset]))
-    table = [dict(zip(columns, row, strict=True)) for row in rows]
-    create_table_artifact(table, key=artifact_key("shape", model, dataset), description=f"{model} on {dataset}")
+    _leave_table(store, SHOWN, [model, dataset], artifact_key("shape", model, dataset), f"{model} on {dataset}")
+
+
+def _leave_table(store: Store, query: str, parameters: Sequence[str], key: str, description: str) -> None:
+    columns, rows = as_rows(ask(store, query, parameters))
+    create_table_artifact([dict(zip(columns, row, strict=True)) for row in rows], key=key, description=description)
 
 
 def leave_figures(store: Store, model: str, dataset: str) -> None:
     """The heat maps and curves of a model, as image artifacts that carry their own pixels."""
     for kind in ("anisotropy", "intrinsic-dimension"):
-        with reading(store) as connection:
-            try:
-                picture = as_png(figure(kind, connection, models=[model], datasets=[dataset]))
-            except BadInput:  # nothing of this kind was measured: no picture of it
-                continue
-        url = "data:image/png;base64," + base64.b64encode(picture).decode()
-        create_image_artifact(
-            url, key=artifact_key(kind, model, dataset), description=f"{kind} of {model} on {dataset}"
-        )
+        key = artifact_key(kind, model, dataset)
+        _leave_picture(store, kind, [model], [dataset], key, f"{kind} of {model} on {dataset}")
+
+
+def _leave_picture(
+    store: Store, kind: str, models: Sequence[str], datasets: Sequence[str] | None, key: str, description: str
+) -> None:
+    with reading(store) as connection:
+        try:
+            picture = as_png(figure(kind, connection, models=models, datasets=datasets))
+        except BadInput:  # nothing of this kind was measured: no picture of it
+            return
+    url = "data:image/png;base64," + base64.b64encode(picture).decode()
+    create_image_artifact(url, key=key, description=description)

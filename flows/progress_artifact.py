@@ -35,7 +35,7 @@ class Gauge:
         if step.stage == "checkpoints":
             self._done, self._of = (step.done, step.total) if step.total else (1, 1)
             part = 0.0
-            self.line = f"{step.done} of {step.total} checkpoints measured" if step.total else "nothing was missing"
+            self.line = f"{step.done} of {step.total} {step.unit} measured" if step.total else "nothing was missing"
         else:
             part = min(step.done / step.total, 1.0) / 2 if step.total else 0.0
             part += 0.5 if step.stage == "measure" else 0.0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from service.experiments.progress import Progress, tell
 from service.networks.text_sources import library_docstrings, python_reference
@@ -18,12 +21,16 @@ from service.networks.training import (
     train,
     train_tokenizer,
 )
+from service.networks.training_probe import text_probe
+from service.results import TrainingStep
 
 VOCABULARY = 288  # little more than bytes: both phases of the intrinsic dimension then fit into few steps
 TOKENIZER_TEXT = 500_000  # characters
 TRAINING_TEXT = 4_000_000
 LAST_STEP = 512
 PROCESSES = 2
+EXPLODING = "demo-exploding"
+EXPLODING_STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,36 @@ def train_one(folder: Path, name: str) -> None:
     steps = log_spaced_steps(LAST_STEP)
     recipe = Recipe(LAST_STEP, steps, network.objective, batch=12, learning_rate=2e-3, final_share=1.0, threads=1)
     train(module, tokenizer, texts, folder, recipe)
+
+
+def train_exploding(folder: Path, store: Path | str, monitor_of: Callable[..., AbstractContextManager[Any]]) -> None:
+    """Train a small decoder whose learning rate grows until its loss explodes, with the monitor that `monitor_of` makes at
+    its side. Does nothing where it was trained already."""
+    texts = python_reference().texts
+    tokenizer = train_tokenizer([text[:TOKENIZER_TEXT] for text in texts], VOCABULARY, "causal")
+    module = small_decoder(48, 3, len(tokenizer))
+    saved = tuple(range(0, EXPLODING_STEPS + 1, 100))
+    recipe = Recipe(
+        EXPLODING_STEPS,
+        saved,
+        batch=8,
+        length=64,
+        learning_rate=2e-3,
+        final_share=1.0,
+        threads=1,
+        clip=None,
+        rate_growth=1.012,
+    )
+    if all((folder / f"step{step}").is_dir() for step in saved):
+        return
+    with monitor_of(module, text_probe(tokenizer, texts, length=64), EXPLODING, store=store, every=5) as monitor:
+
+        def told(made: TrainingStep) -> None:
+            monitor.log(made)
+            if made.step % monitor.every == 0:
+                monitor.measure(made.step)
+
+        train(module, tokenizer, texts, folder, recipe, told)
 
 
 def _training_text() -> list[str]:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from service.errors import BadInput
+from service.results import TrainingStep
 
 Objective = Literal["causal", "masked"]
 MASKED_SHARE = 0.3  # as ModernBERT was trained; https://arxiv.org/abs/2412.13663
@@ -34,7 +35,12 @@ LONGEST = 128  # tokens that a small network reads at a time
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: AdamW, linear warm-up, a cosine down to `final_share` of the rate, gradients clipped at 1."""
+    """How a network is trained: AdamW, linear warm-up, a cosine down to `final_share` of the rate, gradients clipped.
+
+    The last four can spoil it on purpose: `clip` None leaves gradients as they are, the rate is multiplied by
+    `rate_growth` at each step, a share `bad_batches` of the steps sees random tokens instead of text, and weights are
+    rounded to `mantissa_bits` after each step.
+    """
 
     steps: int
     save_steps: tuple[int, ...]
@@ -46,6 +52,10 @@ class Recipe:
     final_share: float = 0.1
     seed: int = 0
     threads: int | None = None
+    clip: float | None = 1.0
+    rate_growth: float = 1.0
+    bad_batches: float = 0.0
+    mantissa_bits: int | None = None
 
 
 def log_spaced_steps(last: int) -> tuple[int, ...]:
@@ -125,58 +135,87 @@ def train(
     texts: Sequence[str],
     folder: Path,
     recipe: Recipe,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_step: Callable[[TrainingStep], None] | None = None,
 ) -> Path:
     """Train `module` and save each of the recipe's steps as ``folder/step<N>``, whole or not at all.
 
     Does nothing where every step is there already; an interrupted training starts again and ends in the same weights.
-    ``training_log.jsonl`` holds step, loss (nats a token), gradient norm and learning rate. Raises BadInput for too
-    little text.
+    ``training_log.jsonl`` holds step, loss (nats a token), gradient norm and learning rate; `on_step` is told the same.
+    Raises BadInput for too little text.
     """
     if all((folder / f"step{step}").is_dir() for step in recipe.save_steps):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "training_log.jsonl", "w") as log:
+        if 0 in recipe.save_steps:
+            _save(module, tokenizer, folder / "step0")
+        for made in steps(module, tokenizer, texts, recipe):
+            entry = {name: value for name, value in vars(made).items() if value is not None}
+            log.write(json.dumps(entry) + "\n")
+            if made.step in recipe.save_steps:
+                log.flush()
+                _save(module, tokenizer, folder / f"step{made.step}")
+            if on_step:
+                on_step(made)
+    return folder
+
+
+def steps(
+    module: Any, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], recipe: Recipe, update_norms: bool = False
+) -> Iterator[TrainingStep]:
+    """Train `module`, giving each step when it is made. Raises BadInput for too little text."""
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     tokens = _stream(tokenizer, texts, recipe)
     generator = torch.Generator().manual_seed(recipe.seed)
     optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
-    with open(folder / "training_log.jsonl", "w") as log:
-        for step in range(recipe.steps + 1):
-            if step in recipe.save_steps:
-                log.flush()
-                _save(module, tokenizer, folder / f"step{step}")
-            if step == recipe.steps:
-                break
-            rate = _rate(step, recipe)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss, norm = _update(module, optimizer, _batch(tokens, tokenizer, recipe, generator))
-            entry = {"step": step + 1, "loss": loss, "gradient_norm": norm, "learning_rate": rate}
-            log.write(json.dumps(entry) + "\n")
-            if on_progress:
-                on_progress(step + 1, recipe.steps)
-    return folder
+    for step in range(recipe.steps):
+        rate = _rate(step, recipe)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        before = [weight.detach().clone() for weight in module.parameters()] if update_norms else []
+        loss, norm = _update(module, optimizer, _batch(tokens, tokenizer, recipe, generator), recipe)
+        update = _distance(before, module.parameters()) if update_norms else None
+        yield TrainingStep(step + 1, loss, norm, update, rate)
+
+
+def _distance(before: Sequence[Tensor], after: Iterable[Tensor]) -> float:
+    squares = [(new.detach() - old).square().sum() for old, new in zip(before, after, strict=True)]
+    return torch.stack(squares).sum().sqrt().item()
 
 
 def _rate(step: int, recipe: Recipe) -> float:
+    peak = recipe.learning_rate * recipe.rate_growth**step
     if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
+        return peak * (step + 1) / recipe.warmup
     way = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
     cosine = (1 + math.cos(math.pi * way)) / 2
-    return recipe.learning_rate * (recipe.final_share + (1 - recipe.final_share) * cosine)
+    return peak * (recipe.final_share + (1 - recipe.final_share) * cosine)
 
 
-def _update(module: Any, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor]) -> tuple[float, float]:
+def _update(
+    module: Any, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], recipe: Recipe
+) -> tuple[float, float]:
     inputs, targets = batch
     module.train()
     logits = module(input_ids=inputs).logits
     loss = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.clip if recipe.clip is not None else math.inf)
     optimizer.step()
+    if recipe.mantissa_bits is not None:
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.copy_(rounded(weight, recipe.mantissa_bits))
     return loss.item(), norm.item()
+
+
+def rounded(weight: Tensor, mantissa_bits: int) -> Tensor:
+    """The nearest numbers that have so many bits after the leading one: 7 is bfloat16."""
+    mantissa, exponent = torch.frexp(weight)
+    scale = 2.0 ** (mantissa_bits + 1)
+    return torch.ldexp((mantissa * scale).round() / scale, exponent)
 
 
 def _stream(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], recipe: Recipe) -> Tensor:
@@ -196,6 +235,9 @@ def _batch(
 ) -> tuple[Tensor, Tensor]:
     """(inputs, targets), both (batch, length); targets that are not predicted are -100."""
     starts = torch.randint(len(tokens) - recipe.length - 1, (recipe.batch, 1), generator=generator)
+    if recipe.bad_batches and torch.rand((), generator=generator) < recipe.bad_batches:
+        rows = torch.randint(len(tokenizer), (recipe.batch, recipe.length + 1), generator=generator)
+        return rows[:, :-1], rows[:, 1:]
     if recipe.objective == "causal":
         rows = tokens[starts + torch.arange(recipe.length + 1)]
         return rows[:, :-1], rows[:, 1:]

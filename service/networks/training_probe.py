@@ -66,8 +66,9 @@ class Probe:
             if depth in self.layers:
                 found[depth] = states.detach().flatten(0, 1)
 
+        trunk = getattr(self.module, "base_model", self.module)  # no logits are needed, and they are the widest layer
         with undisturbed(self.module), self.blocks.capturing(take):
-            self.module(self.token_ids)
+            trunk(self.token_ids)
         return {layer: states.float().cpu() for layer, states in sorted(found.items())}
 
 

@@ -19,6 +19,7 @@ from service.report import curves
 from service.report.layout import add_heat_maps, add_legend, layout, make_logarithmic, start_at_zero
 from service.report.loss_curves import loss_figure
 from service.report.panels import Connection, Panel, panels
+from service.report.warning_figure import warning_figure
 
 Names = Sequence[str] | None
 
@@ -27,7 +28,8 @@ def figure(kind: str, connection: Connection, models: Names = None, datasets: Na
     """The figure of one kind, of the models and datasets named or of all there are, on a canvas of its own.
 
     `anisotropy` and `norms`: heat map and curves by layer. `intrinsic-dimension`: heat map and the middle layer over
-    steps. `loss`: cross-entropy over steps. A model of one checkpoint has curves by layer alone.
+    steps. `loss`: cross-entropy over steps. `early-warning`: scores of studies, which `models` then names. A model of one
+    checkpoint has curves by layer alone.
     Raises UnknownName for another kind; BadInput where the views hold no rows of what was asked.
     """
     if kind not in KINDS:
@@ -175,4 +177,5 @@ KINDS: dict[str, Callable[[Connection, Names, Names], Figure]] = {
     "intrinsic-dimension": _intrinsic_dimension,
     "norms": _norms,
     "loss": loss_figure,
+    "early-warning": warning_figure,
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,8 +15,10 @@ from service.networks.text_sources import python_reference
 from service.networks.training import (
     Recipe,
     log_spaced_steps,
+    rounded,
     small_decoder,
     small_encoder,
+    steps,
     train,
     train_tokenizer,
 )
@@ -81,8 +85,8 @@ def test_an_interrupted_training_ends_in_the_same_weights(tokenizer, tmp_path):
     class PulledPlug(Exception):
         pass
 
-    def pull(done, total):
-        if done == 4:
+    def pull(made):
+        if made.step == 4:
             raise PulledPlug
 
     whole = train(small_decoder(16, 1, len(tokenizer)), tokenizer, TEXTS, tmp_path / "whole", RECIPE)
@@ -95,6 +99,47 @@ def test_an_interrupted_training_ends_in_the_same_weights(tokenizer, tmp_path):
         assert same(weights(whole / step), weights(cut / step))
     assert not (cut / ".step6.draft").exists()
     assert log_of(cut) == log_of(whole)
+
+
+def made(tokenizer, **changes):
+    recipe = replace(RECIPE, **changes)
+    return list(steps(small_decoder(16, 1, len(tokenizer)), tokenizer, TEXTS, recipe, update_norms=True))
+
+
+def test_a_growing_rate_grows_and_without_clipping_the_update_is_another(tokenizer):
+    plain = made(tokenizer, final_share=1.0)
+    grown = made(tokenizer, final_share=1.0, rate_growth=2.0)
+    ratios = [one.learning_rate / other.learning_rate for one, other in zip(grown, plain, strict=True)]
+    assert ratios == pytest.approx([1, 2, 4, 8, 16, 32])
+    assert grown[5].update_norm > 5 * plain[5].update_norm
+    clipped, free = made(tokenizer, clip=1e-3), made(tokenizer, clip=None)
+    assert clipped[0].gradient_norm == pytest.approx(free[0].gradient_norm)
+    assert clipped[3].loss != free[3].loss
+
+
+def test_the_update_norm_is_how_far_all_weights_went(tokenizer):
+    module = small_decoder(16, 1, len(tokenizer))
+    before = torch.cat([weight.detach().clone().flatten() for weight in module.parameters()])
+    taken = next(steps(module, tokenizer, TEXTS, RECIPE, update_norms=True))
+    after = torch.cat([weight.detach().flatten() for weight in module.parameters()])
+    assert taken.update_norm == pytest.approx((after - before).norm().item(), rel=1e-5)
+    assert next(steps(module, tokenizer, TEXTS, RECIPE)).update_norm is None
+
+
+def test_bad_batches_are_of_random_tokens_which_nobody_can_learn(tokenizer):
+    losses = [step.loss for step in made(tokenizer, steps=60, bad_batches=1.0, learning_rate=1e-2)]
+    assert min(losses) > 0.95 * math.log(len(tokenizer))
+    assert made(tokenizer, steps=60, learning_rate=1e-2)[-1].loss < 0.8 * math.log(len(tokenizer))
+
+
+def test_rounded_weights_have_so_many_bits_and_seven_are_bfloat16(tokenizer):
+    draw = torch.Generator().manual_seed(0)
+    weight = torch.randn(1000, generator=draw) * torch.logspace(-6, 6, 1000)
+    assert torch.equal(rounded(weight, 7), weight.bfloat16().float())
+    assert rounded(torch.tensor([1.3, -2.6, 0.0, torch.inf]), 1).tolist() == [1.5, -3.0, 0.0, math.inf]
+    module = small_decoder(16, 1, len(tokenizer))
+    list(steps(module, tokenizer, TEXTS, replace(RECIPE, mantissa_bits=3)))
+    assert all(torch.equal(rounded(weight, 3), weight) for weight in module.parameters())
 
 
 def test_a_seed_gives_its_weights_and_leaves_the_process_its_own(tokenizer):
