@@ -1,0 +1,32 @@
+"""``isoscope plot``: one figure, as PNG and SVG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli_output import show_json
+from service.settings import Settings
+
+
+def plot(
+    kind: Annotated[str, typer.Argument(help="anisotropy, intrinsic-dimension, norms, loss or early-warning.")],
+    model: Annotated[list[str] | None, typer.Option(help="A model; all if not given. Repeatable.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="A dataset; all if not given. Repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="The folder for the PNG and the SVG.")] = Path("."),
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+) -> None:
+    """Draw layer-by-step heat maps and curves, as PNG and SVG, from the public views alone."""
+    from service.report.figures import figure, save
+    from service.storage.database import Store, reading
+
+    settings = Settings()
+    with reading(Store(settings.store, settings.lock_wait)) as connection:
+        drawn = figure(kind, connection, models=model, datasets=dataset)
+    paths = [str(path) for path in save(drawn, out, kind)]
+    if json:
+        show_json(paths)
+    else:
+        typer.echo("\n".join(paths))

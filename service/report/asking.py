@@ -1,0 +1,96 @@
+"""The report's questions put to the store: which figures there are, and the exact SQL and rows of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.report.panels import Connection
+from service.report.sections import Chart, Listing
+
+MOST_FIGURES = 8  # of one kind; further ones by naming a model
+MOST_ROWS = 500  # of a table
+MOST_POINTS = 40_000  # of a figure
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The rows of one query as it was run; `total` is how many there are, of which `rows` may be the first."""
+
+    sql: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    total: int
+
+    def column(self, name: str) -> list[Any]:
+        place = self.columns.index(name)
+        return [row[place] for row in self.rows]
+
+
+Filters = Mapping[str, Sequence[str]]
+
+
+def literal(value: object) -> str:
+    """A value as SQL writes it."""
+    return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
+
+
+def answered(connection: Connection, sql: str, most: int) -> Answer:
+    """Run `sql`, keeping the first `most` rows."""
+    found = connection.execute(sql)
+    columns = tuple(column[0] for column in found.description)
+    rows = found.fetchall()
+    return Answer(sql, columns, tuple(tuple(row) for row in rows[:most]), len(rows))
+
+
+def conditions(filters: Filters, columns: Sequence[str]) -> list[str]:
+    """The filter as SQL conditions, on those of its columns that are there; a study is filtered as a model is."""
+    named = {**filters, "study": filters.get("model", ())}
+    return [f"{column} in ({', '.join(map(literal, named[column]))})" for column in columns if named.get(column)]
+
+
+def with_where(query: str, found: Sequence[str]) -> str:
+    """The query with its conditions in place; without any, a condition that always holds where more follow."""
+    follows = "\n  and " in query.partition("{where}")[2]
+    clause = "where " + " and ".join(found) if found else "where true" if follows else ""
+    return query.replace("{where}\n", f"{clause}\n" if clause else "")
+
+
+def figures(connection: Connection, chart: Chart, filters: Filters) -> tuple[list[tuple[str, Answer]], int]:
+    """(name, answer) of each figure of a chart, at most MOST_FIGURES, and how many there are."""
+    columns = _columns(connection, chart.subjects)
+    narrowed = [column for column in ("model", "dataset", "study") if column in columns]
+    common = conditions(filters, narrowed)
+    if not chart.one_per:
+        answer = answered(connection, with_where(chart.query, common), MOST_POINTS)
+        return ([("", answer)], 1) if answer.rows else ([], 0)
+    where = f"where {' and '.join(common)} " if common else ""
+    listed = ", ".join(chart.one_per)
+    subjects = connection.execute(f"select distinct {listed} from {chart.subjects} {where}order by all").fetchall()
+    found: list[tuple[str, Answer]] = []
+    for subject in subjects[:MOST_FIGURES]:
+        own = [f"{column} = {literal(value)}" for column, value in zip(chart.one_per, subject, strict=True)]
+        rest = [one for one in common if one.split(" in ")[0] not in chart.one_per]
+        answer = answered(connection, with_where(chart.query, [*own, *rest]), MOST_POINTS)
+        if any(value is not None for value in answer.column(chart.y)):
+            found.append((" on ".join(map(str, subject)), answer))
+    return found, len(subjects)
+
+
+def table(connection: Connection, listing: Listing, filters: Filters) -> Answer:
+    """The rows of a table."""
+    return answered(connection, with_where(listing.query, conditions(filters, listing.filters)), MOST_ROWS)
+
+
+def _columns(connection: Connection, view: str) -> set[str]:
+    return {column[0] for column in connection.execute(f"select * from {view} limit 0").description}
+
+
+def known(connection: Connection, column: str) -> Iterator[str]:
+    """The names that a filter on `model` or `dataset` may have, in any view that has such a column."""
+    views = connection.execute(
+        "select table_name from information_schema.columns where table_schema = 'lab' and column_name = ?", [column]
+    ).fetchall()
+    parts = " union ".join(f"select {column} from lab.{view}" for (view,) in views)
+    yield from (row[0] for row in connection.execute(parts).fetchall() if row[0] is not None)

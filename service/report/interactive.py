@@ -1,0 +1,172 @@
+"""Figures for the browser: an answer's rows as traces of Plotly, which zooms and names the point under the mouse."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.colors import to_hex
+
+from service.report.asking import Answer
+from service.report.curves import DISTINCT
+from service.report.panels import thinned
+from service.report.sections import Chart
+
+MOST_LINES = 24
+ERRORS = 2  # standard errors that a bar reaches to either side
+SHUFFLED = " (time-shuffled)"
+
+
+def drawn(chart: Chart, name: str, answer: Answer) -> tuple[str, int]:
+    """The figure as JSON that may stand inside a script, and how many lines were left out of it."""
+    groups = _groups(chart, answer)
+    shown = thinned(len(groups), MOST_LINES)
+    canvas = go.Figure(layout=_layout(chart, name))
+    colours = _colours([groups[place][0] for place in shown])
+    for place, colour in zip(shown, colours, strict=True):
+        label, rows = groups[place]
+        canvas.add_trace(_trace(chart, answer, label, rows, colour))
+    if chart.marks:
+        canvas.add_trace(_marks(chart, answer))
+    return _for_script(canvas), len(groups) - len(shown)
+
+
+def _groups(chart: Chart, answer: Answer) -> list[tuple[Any, list[tuple[Any, ...]]]]:
+    """The rows of each line: one a value of the series, in the order of values."""
+    if chart.series is None:
+        return [(chart.y, list(answer.rows))]
+    place = answer.columns.index(chart.series)
+    found: dict[Any, list[tuple[Any, ...]]] = {}
+    for row in answer.rows:
+        found.setdefault(row[place], []).append(row)
+    return sorted(found.items(), key=lambda group: (group[0] is None, group[0] if group[0] is not None else 0))
+
+
+def _colours(labels: Sequence[Any]) -> list[str]:
+    """Numbers from light to dark, in an order that every kind of colour vision sees; a few lines or names distinct."""
+    if len(labels) > len(DISTINCT) - 1 and all(isinstance(label, int | float) for label in labels):
+        return [to_hex(colour) for colour in matplotlib.colormaps["plasma_r"](np.linspace(0.15, 0.95, len(labels)))]
+    return [DISTINCT[place % (len(DISTINCT) - 1)] for place in range(len(labels))]
+
+
+def _trace(chart: Chart, answer: Answer, label: Any, rows: Sequence[tuple[Any, ...]], colour: str) -> go.Scatter:
+    def column(name: str | None) -> list[Any] | None:
+        return None if name is None else [_plain(row[answer.columns.index(name)]) for row in rows]
+
+    shown = "no step" if label is None else html.escape(str(label))
+    spread = _error(
+        column(chart.error), column(chart.low), column(chart.high), column(chart.x if _sideways(chart) else chart.y)
+    )
+    return go.Scatter(
+        x=column(chart.x),
+        y=column(chart.y),
+        name=shown if chart.series in (None, "model") else f"{chart.series} {shown}",
+        mode="markers" if chart.kind == "points" else "lines+markers",
+        line={"color": colour, "width": 1.6},
+        marker={"color": colour, "size": 9 if chart.kind == "points" else 5},
+        **(
+            {"error_x" if _sideways(chart) else "error_y": {**spread, "color": colour, "thickness": 1}}
+            if spread
+            else {}
+        ),
+        customdata=[[_told(value) for value in row] for row in rows],
+        hovertemplate=_template(answer.columns),
+    )
+
+
+def _sideways(chart: Chart) -> bool:
+    return chart.kind == "points"
+
+
+def _error(
+    error: list[Any] | None, low: list[Any] | None, high: list[Any] | None, values: list[Any] | None
+) -> dict[str, Any]:
+    if error is not None:
+        return {"type": "data", "array": [ERRORS * value if value is not None else 0 for value in error], "width": 0}
+    if low is None or high is None or values is None:
+        return {}
+    above = [_gap(top, value) for top, value in zip(high, values, strict=True)]
+    below = [_gap(value, bottom) for value, bottom in zip(values, low, strict=True)]
+    return {"type": "data", "array": above, "arrayminus": below, "symmetric": False, "width": 3}
+
+
+def _gap(upper: float | None, lower: float | None) -> float:
+    return 0.0 if upper is None or lower is None else max(upper - lower, 0.0)
+
+
+def _marks(chart: Chart, answer: Answer) -> go.Scatter:
+    flagged = [row for row in answer.rows if row[answer.columns.index(str(chart.marks))]]
+    x, y = answer.columns.index(chart.x), answer.columns.index(chart.y)
+    return go.Scatter(
+        x=[row[x] for row in flagged],
+        y=[row[y] for row in flagged],
+        name=chart.marks,
+        mode="markers",
+        marker={"symbol": "x", "size": 11, "color": DISTINCT[1]},
+        customdata=[[_told(value) for value in row] for row in flagged],
+        hovertemplate=_template(answer.columns),
+    )
+
+
+def _template(columns: Sequence[str]) -> str:
+    """Every column of the row under the mouse."""
+    return "<br>".join(f"{name}: %{{customdata[{place}]}}" for place, name in enumerate(columns)) + "<extra></extra>"
+
+
+def _told(value: Any) -> str:
+    value = _plain(value)
+    if value is None:
+        return "unknown"
+    return f"{value:.5g}" if isinstance(value, float) else html.escape(str(value))
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _layout(chart: Chart, name: str) -> dict[str, Any]:
+    title = f"{chart.title}: {name}" if name else chart.title
+    shapes = []
+    if chart.level is not None:
+        axis = {"x0": chart.level, "x1": chart.level, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}
+        if not _sideways(chart):
+            axis = {"y0": chart.level, "y1": chart.level, "x0": 0, "x1": 1, "xref": "paper", "yref": "y"}
+        shapes.append({"type": "line", **axis, "line": {"color": "#888", "dash": "dash", "width": 1}})
+    return {
+        "title": {"text": html.escape(title), "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
+        "xaxis": {
+            "title": {"text": chart.x_title},
+            "type": "log" if chart.logarithmic == "x" else None,
+            "automargin": True,
+        },
+        "yaxis": {
+            "title": {"text": chart.y_title},
+            "type": "log" if chart.logarithmic == "y" else None,
+            "automargin": True,
+        },
+        "shapes": shapes,
+        "template": go.layout.Template(),
+        "hovermode": "closest",
+        "showlegend": chart.series is not None or bool(chart.marks),
+        "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
+        "height": 420,
+    }
+
+
+def _for_script(canvas: go.Figure) -> str:
+    """JSON in which no name of a model can end the script that it stands in."""
+    return in_script(json.loads(canvas.to_json()))
+
+
+def in_script(value: object) -> str:
+    """Any value as JSON without the letters that HTML gives a meaning."""
+    text = json.dumps(value, default=str, allow_nan=False)
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
