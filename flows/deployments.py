@@ -19,13 +19,15 @@ from prefect.utilities.callables import ParameterSchema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 from pydantic import ValidationError as BadCron
 
+from flows.early_warning import early_warning
 from flows.measure_layers import measure_layers
+from flows.watch_training import watch_training
 from service.errors import BadInput, UnknownName
 from service.schedules import Schedule
 from service.settings import Settings
 
 # the one list: a flow that stands here is served, may be scheduled, and has a run form in the Prefect UI
-SERVED: tuple[Flow[..., Any], ...] = (measure_layers,)
+SERVED: tuple[Flow[..., Any], ...] = (measure_layers, watch_training, early_warning)
 
 
 class ClosedSchema(ParameterSchema):
@@ -61,7 +63,7 @@ def _deployment(flow: Flow[..., Any], settings: Settings, name: str, schedules: 
 
 
 def _store(settings: Settings) -> str:
-    return str(settings.store.resolve())
+    return settings.store_name
 
 
 def _given(flow: Flow[..., Any], settings: Settings) -> dict[str, Any]:

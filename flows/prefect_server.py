@@ -10,10 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import httpx
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from service.errors import BadInput, IsoscopeError
 
@@ -60,6 +63,29 @@ async def running_server(port: int, say: Callable[[str], None]) -> AsyncIterator
                 await keeper
             child = started[-1]
         await asyncio.to_thread(_stop, child)
+
+
+@contextmanager
+def private_server() -> Iterator[None]:
+    """A server for the block where none is configured, out of the reach of a terminal's Ctrl-C: Prefect's own private one
+    would die of it at once, and the run that is to end in good order would wait a minute for it.
+
+    Raises IsoscopeError where it does not come up.
+    """
+    if PREFECT_API_URL.value():
+        yield
+        return
+    with socket.create_server((HOST, 0)) as probe:
+        port = int(probe.getsockname()[1])
+    child = _start(port)
+    try:
+        asyncio.run(_until_healthy(child, port))
+        with temporary_settings({PREFECT_API_URL: address(port)}):
+            yield
+            EventsWorker.drain_all(timeout=GRACE)
+            APILogWorker.drain_all(timeout=GRACE)
+    finally:
+        _stop(child)
 
 
 def _start(port: int) -> subprocess.Popen[bytes]:

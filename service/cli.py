@@ -6,13 +6,18 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from service import __version__
+from service.cli_options import layer_numbers
 from service.cli_output import OneLineErrors, progress_bar, show_json, show_table
+from service.command_early_warning import early_warning
+from service.command_plot import plot
+from service.command_report import report
 from service.command_serve import serve
+from service.command_watch import watch
 from service.errors import BadInput, UnknownName
 from service.settings import Settings
 
@@ -22,6 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+Runner = Literal["local", "ray"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 LISTED = ("models", "checkpoints", "datasets", "measures", "runs", "views")
 
@@ -38,29 +44,17 @@ class Format(StrEnum):
 @app.callback()
 def main(
     store: Annotated[
-        Path | None, typer.Option(help="The store's folder; ISOSCOPE_STORE says it too.", show_default=False)
+        str | None,
+        typer.Option(help="The store's folder or s3:// URL; ISOSCOPE_STORE says it too.", show_default=False),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the flows' own logs.")] = False,
 ) -> None:
     """A microscope for the geometry of learned representations."""
     if store is not None:
-        os.environ["ISOSCOPE_STORE"] = str(store)
+        os.environ["ISOSCOPE_STORE"] = store
     if not debug:
         for setting in ("HANDLERS_CONSOLE_LEVEL", "INTERNAL_LEVEL"):
             os.environ.setdefault(f"PREFECT_LOGGING_{setting}", "CRITICAL")
-
-
-def _layers(text: str | None) -> list[int] | None:
-    """``0,3-6`` as [0, 3, 4, 5, 6]. Raises BadInput."""
-    if text is None:
-        return None
-    layers: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise BadInput(f"--layers needs numbers and ranges such as 0,3-6; got {text!r}")
-        layers.update(range(int(first), int(last or first) + 1))
-    return sorted(layers)
 
 
 @app.command()
@@ -89,13 +83,21 @@ def shape(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run code that the model's repository brings.")
     ] = False,
+    runner: Annotated[
+        Runner, typer.Option(help="Where checkpoints are measured: here, or by Ray's workers.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="A Ray cluster, ray://head:10001 or auto; one on this host alone if not given.")
+    ] = None,
+    num_gpus: Annotated[float, typer.Option(min=0, help="GPUs that Ray gives to each checkpoint.")] = 0.0,
+    num_cpus: Annotated[float, typer.Option(min=0, help="CPU cores that Ray gives to each checkpoint.")] = 1.0,
     json: Json = False,
 ) -> None:
     """Measure how the cloud of hidden states is shaped, layer by layer and checkpoint by checkpoint."""
     settings = Settings()
     common: dict[str, Any] = {
         "measures": measure or [],
-        "layers": _layers(layers),
+        "layers": layer_numbers(layers),
         "tokens": tokens,
         "window": window,
         "sample": sample,
@@ -106,6 +108,10 @@ def shape(
         "dtype": dtype,
         "batch_size": batch_size,
         "trust_remote_code": trust_remote_code,
+        "runner": runner,
+        "ray_address": ray_address,
+        "num_gpus": num_gpus,
+        "num_cpus": num_cpus,
     }
     answers = []
     for one in dataset or ["python-reference"]:
@@ -123,7 +129,7 @@ def shape(
                     revision,
                     one,
                     name=name,
-                    store=settings.store,
+                    store=settings.store_name,
                     lock_wait=settings.lock_wait,
                     **common,
                     **network,
@@ -197,28 +203,6 @@ def ls(
 
 
 @app.command()
-def plot(
-    kind: Annotated[str, typer.Argument(help="anisotropy, intrinsic-dimension, norms or loss.")],
-    model: Annotated[list[str] | None, typer.Option(help="A model; all if not given. Repeatable.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="A dataset; all if not given. Repeatable.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the PNG and the SVG.")] = Path("."),
-    json: Json = False,
-) -> None:
-    """Draw layer-by-step heat maps and curves, as PNG and SVG, from the public views alone."""
-    from service.report.figures import figure, save
-    from service.storage.database import Store, reading
-
-    settings = Settings()
-    with reading(Store(settings.store, settings.lock_wait)) as connection:
-        drawn = figure(kind, connection, models=model, datasets=dataset)
-    paths = [str(path) for path in save(drawn, out, kind)]
-    if json:
-        show_json(paths)
-    else:
-        typer.echo("\n".join(paths))
-
-
-@app.command()
 def status(json: Json = False) -> None:
     """Say what the store holds, how large it is, when it was last written, and who holds it now."""
     from service.storage.status import status as store_status
@@ -270,18 +254,23 @@ def upgrade() -> None:
 
 @app.command()
 def demo(
-    name: Annotated[str, typer.Argument(help="Which demonstration: shape.")] = "shape",
+    name: Annotated[str | None, typer.Argument(help="shape or explosion; both if not given.")] = None,
     folder: Annotated[Path, typer.Option(help="Where its networks and figures go.")] = Path("isoscope-demo"),
 ) -> None:
     """Train small networks on the spot, measure them, and ask SQL what the paper claims."""
     from service.demo import DEMONSTRATIONS
 
-    if name not in DEMONSTRATIONS:
+    if name is not None and name not in DEMONSTRATIONS:
         raise UnknownName.of("demonstration", name, DEMONSTRATIONS)
-    DEMONSTRATIONS[name](Settings(), folder)
+    for demonstration in [name] if name else DEMONSTRATIONS:
+        DEMONSTRATIONS[demonstration](Settings(), folder)
 
 
+app.command("early-warning")(early_warning)
+app.command()(plot)
+app.command()(report)
 app.command()(serve)
+app.command()(watch)
 
 
 @app.command()

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 import typer
 
 from service.cli_output import progress_bar, show_table
-from service.experiments.demo_networks import DEMO_NETWORKS, LAST_STEP, train_demo_networks
+from service.errors import IsoscopeError
+from service.experiments.demo_networks import (
+    DEMO_NETWORKS,
+    EXPLODING,
+    LAST_STEP,
+    train_demo_networks,
+    train_exploding,
+)
 from service.settings import Settings
+from service.storage import answers
+from service.storage.database import Store, reading
+from service.training_monitor import GeometryMonitor
 
 QUESTIONS = (
     (
@@ -51,6 +62,17 @@ QUESTIONS = (
         "       where dataset = 'python-reference') on model using any_value(loss) order by step",
     ),
 )
+SPIKE_QUESTIONS = (
+    ("The loss spikes", f"select * from lab.loss_spikes where model = '{EXPLODING}' order by step"),
+    (
+        "The intrinsic dimension of the last block before each spike, and its excess over the trend",
+        "select spike_step, steps_before, round(twonn, 2) as twonn, round(std_error, 2) as std_error,\n"
+        "       round(median_before, 2) as median_before, round(excess_in_std_errors, 2) as excess_in_std_errors\n"
+        "from lab.intrinsic_dimension_before_loss_spikes\n"
+        f"where model = '{EXPLODING}' and layer = 3 and steps_before <= 60 order by spike_step, steps_before desc",
+    ),
+)
+IDLE = 8.0  # seconds without a change after which the watch of a training ends
 AT_EVERY_STEP = ["anisotropy", "outlier_share", "mean_cosine", "participation_ratio", "twonn"]
 AT_EVERY_STEP += ["norm_min", "norm_mean", "norm_max"]
 CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control needs no more
@@ -88,15 +110,13 @@ def _measured(settings: Settings, model: Path, dataset: str, revisions: list[str
 
         with progress_bar(quiet=False):
             outcomes = measure_layers(
-                str(model), revisions, dataset, measures, store=settings.store, lock_wait=settings.lock_wait
+                str(model), revisions, dataset, measures, store=settings.store_name, lock_wait=settings.lock_wait
             )
     return str(planned.answer(outcomes)["line"])
 
 
 def _ask_and_judge(settings: Settings) -> None:
     from service.report.claims import judge
-    from service.storage import answers
-    from service.storage.database import Store, reading
 
     store = Store(settings.store, settings.lock_wait)
     typer.echo("3. Questions in SQL, and their answers")
@@ -114,7 +134,6 @@ def _ask_and_judge(settings: Settings) -> None:
 
 def _draw(settings: Settings, folder: Path) -> None:
     from service.report.figures import figure, save
-    from service.storage.database import Store, reading
 
     typer.echo("\n5. Figures")
     for kind in FIGURES:
@@ -124,4 +143,29 @@ def _draw(settings: Settings, folder: Path) -> None:
             typer.echo(f"   {path}")
 
 
-DEMONSTRATIONS: dict[str, Callable[[Settings, Path], None]] = {"shape": shape}
+def explosion(settings: Settings, folder: Path) -> None:
+    """A training that is made to explode, watched while it runs: what the intrinsic dimension did before each spike."""
+    from service.command_watch import watch
+
+    begun, place = time.monotonic(), folder / "networks" / EXPLODING
+    typer.echo(f"Training a network that will explode under {place}, and watching it")
+    asked = (place, settings.store_name, GeometryMonitor)
+    training = get_context("spawn").Process(target=train_exploding, args=asked, daemon=True)
+    training.start()
+    while training.is_alive() and not (place / "step0").is_dir():
+        time.sleep(0.1)
+    watch(place, until_idle=IDLE, every=1.0, measure=["anisotropy", "twonn"])
+    training.join()
+    if training.exitcode:
+        raise IsoscopeError(f"the training under {place} ended with status {training.exitcode}: run the same again")
+    watch(place, once=True, measure=["anisotropy", "twonn"])  # what the monitor wrote at its end
+    store = Store(settings.store, settings.lock_wait)
+    for title, query in SPIKE_QUESTIONS:
+        typer.echo(f'\n-- {title}\nisoscope sql "{query}"\n')
+        show_table(*answers.as_rows(answers.ask(store, query)))
+    typer.echo(
+        f"This demonstration took {time.monotonic() - begun:.0f} s. Does it hold in general? isoscope early-warning"
+    )
+
+
+DEMONSTRATIONS: dict[str, Callable[[Settings, Path], None]] = {"shape": shape, "explosion": explosion}

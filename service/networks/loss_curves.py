@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -58,8 +59,8 @@ def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
         lines = path.read_text(encoding="utf-8").split("\n")  # what follows the last newline may still be being written
         yield from _objects(json.loads(line) for line in lines[:-1] if line.strip())
     elif path.suffix == ".csv":
-        with open(path, newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(file)
+        whole, newline, _ = path.read_text(encoding="utf-8").rpartition("\n")  # as above
+        yield from csv.DictReader(io.StringIO(whole + newline, newline=""))
     else:
         raise ValueError("give a trainer_state.json, a .jsonl, a .csv, or a TensorBoard folder")
 

@@ -119,13 +119,13 @@ class ServiceProcess:
 
         return until(answer, f"an answer of {path}")
 
-    def deployment(self) -> dict[str, Any]:
-        """The deployment of measure-layers."""
-        return self.ask("deployments/name/measure-layers/isoscope").json()
+    def deployment(self, flow: str = "measure-layers") -> dict[str, Any]:
+        """The deployment of a flow."""
+        return self.ask(f"deployments/name/{flow}/isoscope").json()
 
-    def begin(self, **parameters: Any) -> str:
+    def begin(self, flow: str = "measure-layers", **parameters: Any) -> str:
         """Start a run as the UI's form does; its id."""
-        answer = self.ask(f"deployments/{self.deployment()['id']}/create_flow_run", {"parameters": parameters})
+        answer = self.ask(f"deployments/{self.deployment(flow)['id']}/create_flow_run", {"parameters": parameters})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 

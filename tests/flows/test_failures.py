@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import httpx
 import pytest
 from prefect import flow
+from prefect.exceptions import TerminationSignal
 
-from flows.failures import ABSENT, in_one_line
+from flows.failures import ABSENT, in_one_line, interruption
 from flows.measure_layers import measure_layers
 from service.errors import BadInput, UnknownName
 
@@ -47,3 +49,17 @@ def test_an_absent_server_is_named_and_an_absent_hub_is_not_taken_for_it(prefect
 
 def test_what_nobody_foresaw_keeps_its_name(prefect_server: str) -> None:
     assert "ZeroDivisionError: nobody foresaw it" in failing(return_state=True).message
+
+
+def test_an_interrupted_connection_that_complains_of_being_closed_is_known_as_an_interruption() -> None:
+    def interrupted() -> None:
+        try:
+            raise TerminationSignal(signal.SIGTERM)
+        finally:
+            raise OSError("already closed")
+
+    with pytest.raises(OSError, match="already closed") as caught:
+        interrupted()
+    assert isinstance(interruption(caught.value), TerminationSignal)
+    assert interruption(OSError("already closed")) is None
+    assert interruption("no error at all") is None
