@@ -7,10 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from service.cli_output import progress_bar, show_json, show_table
-from service.experiments.early_warning import CONDITIONS, Study
 from service.settings import Settings
-from service.storage import answers
-from service.storage.database import Store
 
 SUMMARY = """
 select signal, horizon, spikes, round(auroc, 3) as auroc, round(auroc_low, 3) as low, round(auroc_high, 3) as high,
@@ -33,6 +30,10 @@ def early_warning(
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Train small decoders with and without what makes a loss spike, and score what might have foretold it."""
+    from service.experiments.early_warning import CONDITIONS, Study
+    from service.storage import answers
+    from service.storage.database import Store
+
     study = Study(tuple(condition or CONDITIONS), seeds, steps, every)
     from flows.early_warning import early_warning as flow
 

@@ -10,7 +10,6 @@ import typer
 
 from service.cli_output import show_json
 from service.settings import Settings
-from service.storage.database import Store, reading
 
 
 def report(
@@ -21,6 +20,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML page: a section an experiment, with figures, their SQL and sortable tables."""
     from service.report.page import write_report
+    from service.storage.database import Store, reading
 
     store = Store(Settings().store, Settings().lock_wait)
     filters = {"model": model or [], "dataset": dataset or []}

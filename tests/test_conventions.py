@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,3 +148,10 @@ def test_every_command_has_a_help_text_and_stands_in_the_readme():
     assert len(known) > 3
     assert [name for name, text in known.items() if not text] == []
     assert [name for name in known if not re.search(rf"{name}\b", readme)] == []
+
+
+def test_the_command_line_starts_without_what_only_some_commands_need():
+    heavy = "{'torch', 'prefect', 'transformers', 'sqlalchemy', 'duckdb', 'matplotlib', 'plotly', 'ray'}"
+    asked = f"import sys, service.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"

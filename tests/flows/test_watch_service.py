@@ -29,8 +29,8 @@ def test_cancelled_it_lets_go_of_the_folder_and_without_a_server_it_goes_on_meas
     shutil.copytree(decoder_folder / "step0", folder / "step0")
     service = ServiceProcess(tmp_path)
     with ExitStack() as stack:
-        service.start()
         stack.callback(end, service)
+        service.start()
         asked = {"sample": 128, "measures": ["anisotropy", "twonn"], "every": 0.2}
         run = service.begin("watch-training", folder=str(folder), **asked)
         until(lambda: list(service.store.glob("ledger/*")), f"a measured checkpoint; {service.said()}")
