@@ -8,7 +8,7 @@ demo: .venv/isoscope
 	.venv/bin/isoscope demo
 
 test: .venv/isoscope-test
-	.venv/bin/python -m pytest -q
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile
 
 check: .venv/isoscope-check
 	.venv/bin/ruff check service flows migrations tests benchmarks
