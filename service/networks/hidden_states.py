@@ -17,6 +17,7 @@ from service.networks.datasets import Items
 from service.networks.loading import Network
 from service.networks.losses import Loss, add_masked_tokens, add_next_tokens, masked_windows
 from service.networks.streamed_moments import StreamedMoments
+from service.networks.threads import side_by_side
 from service.results import SampledTokens, Summary
 from service.subjects import Site
 
@@ -140,14 +141,15 @@ def _summaries(
     checkpoint, dataset = network.checkpoint, items.dataset
     found = loss.result(checkpoint.checkpoint_id, dataset.name)
     summaries = []
-    for (layer, stream, entry), site in zip(network.sites, sites, strict=True):
+    moments = side_by_side(lambda site: site.moments.by_positions(), sites)
+    for (layer, stream, entry), site, by_positions in zip(network.sites, sites, moments, strict=True):
         if site.states is None:
             raise NetworkMismatch(f"layer {layer} of {checkpoint.label} is not called in a forward pass over a batch")
         summary = Summary(
             site=Site(checkpoint, dataset.name, dataset.digest, layer, stream),
             sample=batches.sample,
             states=site.states[ordered],
-            moments=site.moments.by_positions(),
+            moments=by_positions,
             hidden_state_index=entry,
             tokens_seen=batches.tokens,
             non_finite=site.moments.non_finite,

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from service.networks.coordinated_sample import mixed
 from service.networks.datasets import TokenWindow
@@ -22,15 +21,24 @@ MASKED_TOKENS = 16_384  # tokens of text that the masked loss is taken over, at 
 
 
 class Loss:
-    """A running sum of cross-entropy, kept where the logits are."""
+    """A running sum of cross-entropy, kept where the logits are.
+
+    Log-probabilities are written to one block of memory again and again: to get a new one for every window takes longer
+    than to fill it.
+    """
 
     def __init__(self) -> None:
         self.nats: Tensor | float = 0.0
         self.tokens = 0
+        self._block: Tensor | None = None
 
     def add(self, logits: Float[Tensor, "tokens vocabulary"], targets: Int[Tensor, " tokens"]) -> None:
         """Take in the predictions of some tokens."""
-        self.nats = self.nats + cross_entropy(logits.float(), targets, reduction="sum").double()
+        logits = logits.float()
+        if self._block is None or len(self._block) < len(logits):
+            self._block = torch.empty_like(logits)
+        logs = torch.log_softmax(logits, dim=-1, out=self._block[: len(logits)])
+        self.nats = self.nats - logs.gather(1, targets[:, None]).sum(dtype=torch.float64)
         self.tokens += len(targets)
 
     def result(self, checkpoint_id: str, dataset: str) -> LossResult | None:

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from service.networks.threads import one_thread
 from service.results import Moments
 from service.subjects import Positions
 
@@ -88,13 +87,12 @@ class StreamedMoments:
         """The moments under each position filter that keeps any token. Filters that keep the same share one spectrum."""
         found: dict[tuple[str, ...], Moments] = {}
         moments: dict[Positions, Moments] = {}
-        with one_thread():
-            for positions, names in KEPT.items():
-                held = tuple(name for name in names if name in self.classes and self.classes[name].count > 0)
-                if held and held not in found:
-                    found[held] = united([self.classes[name] for name in held])
-                if held:
-                    moments[positions] = found[held]
+        for positions, names in KEPT.items():
+            held = tuple(name for name in names if name in self.classes and self.classes[name].count > 0)
+            if held and held not in found:
+                found[held] = united([self.classes[name] for name in held])
+            if held:
+                moments[positions] = found[held]
         return moments
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -14,21 +13,11 @@ Found = TypeVar("Found")
 MOST_AT_ONCE = 8  # each job of the measures may hold a gigabyte at a wide network's widths
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one CPU thread. An eigenvalue solver's threads wait for each other thousands of times: alone they gain
-    nothing at these widths, and on a busy machine each wait may last a time slice (100 times slower, measured)."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def side_by_side(work: Callable[[Job], Found], jobs: Sequence[Job]) -> Iterator[Found]:
     """What `work` finds for each job, in the jobs' order. As many run at a time as torch has threads, each on one of
-    them: half of a measure is code that cannot be shared among threads. Jobs not begun are dropped when the caller stops.
+    them: half of a measure is code that cannot be shared among threads, and an eigenvalue solver's threads wait for each
+    other thousands of times: alone they gain nothing at these widths, and on a busy machine each wait may last a time slice
+    (100 times slower, measured). Jobs not begun are dropped when the caller stops.
     """
     before = torch.get_num_threads()
     with ThreadPoolExecutor(min(before, len(jobs), MOST_AT_ONCE) or 1, "measure", torch.set_num_threads, (1,)) as pool:

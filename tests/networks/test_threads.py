@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from service.networks.threads import MOST_AT_ONCE, one_thread, side_by_side
+from service.networks.threads import MOST_AT_ONCE, side_by_side
 
 
 @pytest.fixture
@@ -26,19 +26,6 @@ def count_in_a_new_thread() -> int:
     starting.start()
     starting.join()
     return found[0]
-
-
-def test_one_thread_computes_and_the_count_is_what_it_was_afterwards(two_threads: None) -> None:
-    within: list[int] = []
-
-    def fail() -> None:
-        with one_thread():
-            within.append(torch.get_num_threads())
-            raise ValueError("stop")
-
-    with pytest.raises(ValueError, match="stop"):
-        fail()
-    assert (within, torch.get_num_threads()) == ([1], 2)
 
 
 def test_jobs_run_two_at_a_time_on_one_thread_each_and_answer_in_order(two_threads: None) -> None:
