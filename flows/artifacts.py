@@ -18,6 +18,7 @@ from service.storage.answers import as_rows, ask
 from service.storage.database import Store, reading
 from service.subjects import path_name
 
+ARTIFACT_DPI = 90  # Prefect tells of an artifact in an event, and drops one of more than 1.5 MB
 SHOWN = """
 select a.step, layer, a.stream, round(anisotropy, 4) as anisotropy,
        round(anisotropy_not_first, 4) as anisotropy_not_first, round(twonn, 2) as twonn,
@@ -60,10 +61,17 @@ def leave_rows(store: Store, query: str, parameters: Sequence[str], key: str, de
         get_run_logger().warning("the table could not be left in Prefect: %s", error)
 
 
-def leave_figure(store: Store, kind: str, models: Sequence[str], key: str, description: str) -> None:
+def leave_figure(
+    store: Store,
+    kind: str,
+    models: Sequence[str],
+    key: str,
+    description: str,
+    datasets: Sequence[str] | None = None,
+) -> None:
     """A figure of some models as an image artifact; a server that is away costs only this."""
     try:
-        _leave_picture(store, kind, models, None, key, description)
+        _leave_picture(store, kind, models, datasets, key, description)
     except httpx.HTTPError as error:
         get_run_logger().warning("the figure could not be left in Prefect: %s", error)
 
@@ -90,7 +98,7 @@ def _leave_picture(
 ) -> None:
     with reading(store) as connection:
         try:
-            picture = as_png(figure(kind, connection, models=models, datasets=datasets))
+            picture = as_png(figure(kind, connection, models=models, datasets=datasets), ARTIFACT_DPI)
         except BadInput:  # nothing of this kind was measured: no picture of it
             return
     url = "data:image/png;base64," + base64.b64encode(picture).decode()

@@ -19,15 +19,24 @@ from prefect.utilities.callables import ParameterSchema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 from pydantic import ValidationError as BadCron
 
+from flows.drift_layers import drift_layers
 from flows.early_warning import early_warning
 from flows.measure_layers import measure_layers
+from flows.separate_layers import separability_study, separate_layers
 from flows.watch_training import watch_training
 from service.errors import BadInput, UnknownName
 from service.schedules import Schedule
 from service.settings import Settings
 
 # the one list: a flow that stands here is served, may be scheduled, and has a run form in the Prefect UI
-SERVED: tuple[Flow[..., Any], ...] = (measure_layers, watch_training, early_warning)
+SERVED: tuple[Flow[..., Any], ...] = (
+    measure_layers,
+    watch_training,
+    early_warning,
+    drift_layers,
+    separate_layers,
+    separability_study,
+)
 
 
 class ClosedSchema(ParameterSchema):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -81,3 +81,14 @@ def _is_absence(error: BaseException) -> bool:
     with suppress(RuntimeError):  # it does not say what it had asked
         return str(error.request.url).startswith(str(server))
     return False
+
+
+def raise_together(
+    failures: Sequence[BaseException], asked: int, what: str = "checkpoints could not be measured"
+) -> None:
+    """One error for all: the only one as it is, several as a count and the first. Raises what was found."""
+    if not failures:
+        return
+    if (len(failures) == 1 and asked == 1) or not isinstance(failures[0], IsoscopeError):
+        raise failures[0]
+    raise type(failures[0])(f"{len(failures)} of {asked} {what}, the first: {failures[0]}")

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from flows.artifacts import artifact_key, leave_results, tag_run
 from flows.events import checkpoint_measured
-from flows.failures import in_one_line, interruption, worth_retrying
+from flows.failures import in_one_line, interruption, raise_together, worth_retrying
 from flows.networks import Prefetcher, prefetching
 from flows.progress_artifact import progress_shown
 from flows.ray_runner import Cluster, Job, measured_on_ray, require_ray
@@ -161,7 +161,7 @@ def measure_layers(
         tell(Progress("checkpoints", "", len(todo), len(todo), "checkpoints"))
     publish(opened)
     leave_results(opened, *measured)
-    _raise_together(failures, len(todo))
+    raise_together(failures, len(todo))
     return outcomes
 
 
@@ -193,12 +193,3 @@ def _on_ray(
             continue
         yield found.outcome
     tidy(job.store)  # the drafts of workers that died
-
-
-def _raise_together(failures: Sequence[BaseException], asked: int) -> None:
-    """One error for all: the only one as it is, several as a count and the first. Raises what was found."""
-    if not failures:
-        return
-    if (len(failures) == 1 and asked == 1) or not isinstance(failures[0], IsoscopeError):
-        raise failures[0]
-    raise type(failures[0])(f"{len(failures)} of {asked} checkpoints could not be measured, the first: {failures[0]}")

@@ -39,3 +39,18 @@ def prefetching(sources: Sequence[CheckpointSource], load: Load) -> Iterator[Pre
         yield Prefetcher(sources, load, pool)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class LastLoaded:
+    """The network of a checkpoint, kept until another one's is asked for."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._kept: tuple[CheckpointSource, Network] | None = None
+
+    def take(self, source: CheckpointSource) -> Network:
+        """The network of `source`."""
+        if self._kept is None or self._kept[0] != source:
+            self._kept = None  # before the next is loaded: memory holds one
+            self._kept = (source, self._load(source))
+        return self._kept[1]

@@ -13,10 +13,13 @@ import typer
 from service import __version__
 from service.cli_options import layer_numbers
 from service.cli_output import OneLineErrors, progress_bar, show_json, show_table
+from service.command_drift import drift
 from service.command_early_warning import early_warning
 from service.command_plot import plot
 from service.command_report import report
+from service.command_separate import separate
 from service.command_serve import serve
+from service.command_study import study
 from service.command_watch import watch
 from service.errors import BadInput, UnknownName
 from service.settings import Settings
@@ -254,7 +257,7 @@ def upgrade() -> None:
 
 @app.command()
 def demo(
-    name: Annotated[str | None, typer.Argument(help="shape or explosion; both if not given.")] = None,
+    name: Annotated[str | None, typer.Argument(help="shape, explosion or layers; all if not given.")] = None,
     folder: Annotated[Path, typer.Option(help="Where its networks and figures go.")] = Path("isoscope-demo"),
 ) -> None:
     """Train small networks on the spot, measure them, and ask SQL what the paper claims."""
@@ -266,10 +269,13 @@ def demo(
         DEMONSTRATIONS[demonstration](Settings(), folder)
 
 
+app.command()(drift)
 app.command("early-warning")(early_warning)
 app.command()(plot)
 app.command()(report)
+app.command()(separate)
 app.command()(serve)
+app.add_typer(study, name="study")
 app.command()(watch)
 
 

@@ -56,7 +56,8 @@ def show_json(value: object) -> None:
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Rows under their column names, numbers to the right; never cut to the width of the terminal when piped."""
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    # a dataset's options stand in square brackets, which would be markup
+    console = Console(width=None if sys.stdout.isatty() else 10_000, markup=False, emoji=False, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(columns):
         numeric = any(isinstance(row[place], int | float) and not isinstance(row[place], bool) for row in rows)

@@ -12,7 +12,9 @@ from service.settings import Settings
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(help="anisotropy, intrinsic-dimension, norms, loss or early-warning.")],
+    kind: Annotated[
+        str, typer.Argument(help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, early-warning.")
+    ],
     model: Annotated[list[str] | None, typer.Option(help="A model; all if not given. Repeatable.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="A dataset; all if not given. Repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="The folder for the PNG and the SVG.")] = Path("."),

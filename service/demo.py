@@ -76,6 +76,9 @@ IDLE = 8.0  # seconds without a change after which the watch of a training ends
 AT_EVERY_STEP = ["anisotropy", "outlier_share", "mean_cosine", "participation_ratio", "twonn"]
 AT_EVERY_STEP += ["norm_min", "norm_mean", "norm_max"]
 CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control needs no more
+DECODERS = ["demo-decoder-64", "demo-decoder-128"]
+DRIFT_STEPS = ["step0", "step64", "step512"]
+SEPARATED_STEPS = ["step0", "step32", "step128", "step512"]
 FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
 
 
@@ -168,4 +171,41 @@ def explosion(settings: Settings, folder: Path) -> None:
     )
 
 
-DEMONSTRATIONS: dict[str, Callable[[Settings, Path], None]] = {"shape": shape, "explosion": explosion}
+def layers(settings: Settings, folder: Path) -> None:
+    """Do layers live in different spaces? The path of the clouds, and what tells them apart, on the two decoders."""
+    from service.command_drift import drift
+    from service.command_separate import separate
+    from service.command_study import separability
+    from service.report.figures import figure, save
+
+    begun = time.monotonic()
+    typer.echo(f"The networks under {folder / 'networks'}")
+    with progress_bar(quiet=False):
+        train_demo_networks(folder / "networks")
+    decoders = [str(folder / "networks" / name) for name in DECODERS]
+    typer.echo("\n1. The path of the layers: where their clouds lie, and how their norms grow")
+    drift(decoders[-1], DRIFT_STEPS, ["python-reference"], points=120, out=folder / "figures")
+    typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
+    typer.echo("\n2. Telling layers apart: the whole study, on two decoders and two texts")
+    separability(
+        decoders,
+        SEPARATED_STEPS,
+        ["python-reference", "library-docstrings"],
+        seeds=3,
+        scaling_texts="25,50,100",
+        scaling_lengths="10,50",
+    )
+    typer.echo("\n3. The same by the published study's own procedure, on the smaller one")
+    separate(decoders[0], [f"step{LAST_STEP}"], seeds=3, as_released=True)
+    with reading(Store(settings.store, settings.lock_wait)) as connection:
+        drawn = figure("separability", connection, DECODERS, ["python-reference"])
+    for path in save(drawn, folder / "figures", "separability"):
+        typer.echo(f"   {path}")
+    typer.echo(f"This demonstration took {time.monotonic() - begun:.0f} s. docs/queries.md has more to ask.")
+
+
+DEMONSTRATIONS: dict[str, Callable[[Settings, Path], None]] = {
+    "shape": shape,
+    "explosion": explosion,
+    "layers": layers,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from s3_server import S3Server, running_s3_server
 import service  # noqa: F401  before torch: it says how threads wait
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: its children would not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 install_import_hook("service.measures", "beartype.beartype")  # before any test module imports a measure
 
 

@@ -69,3 +69,17 @@ class LayerMeasure:
     released: Procedure | None = None
     neighbours: int = 0
     needs_previous: bool = False
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the table of measures holds of one that takes more than a single cloud; `subject` is layer or checkpoint."""
+
+    name: str
+    version: int
+    subject: str
+    unit: str
+    lower: float | None
+    upper: float | None
+    source: str
+    std_error: str

@@ -43,10 +43,11 @@ class Batches:
         self.windows = windows
         self.pad_id = pad_id
         self.tokens = sum(len(window) for window in windows)
-        if self.tokens < sample:
+        there = sum(1 if window.last_alone else len(window) for window in windows)
+        if there < sample:
             raise BadInput(
-                f"the sample asks for {sample} tokens, and {dataset} has {self.tokens} by this tokenizer: give "
-                f"--sample {max(self.tokens, 1)} or less, or a larger text"
+                f"the sample asks for {sample} tokens, and {dataset} has {there} by this tokenizer: give "
+                f"--sample {max(there, 1)} or less, or a larger text"
             )
         self.chosen = _chosen(windows, sample)
         self.order = sorted(range(len(windows)), key=lambda place: (-len(windows[place]), place))
@@ -106,7 +107,10 @@ def _chosen(windows: Sequence[TokenWindow], sample: int) -> dict[str, NDArray[np
     item_id = np.repeat(np.array([window.item_id for window in windows], dtype=np.int64), lengths)
     char_end = np.concatenate([window.char_end for window in windows])
     position = np.concatenate([np.arange(length) for length in lengths])
-    kept = coordinated_sample(item_id, char_end, position, sample)
+    last = position == np.repeat(np.array(lengths), lengths) - 1
+    open_to_all = np.repeat(np.array([not window.last_alone for window in windows]), lengths)
+    eligible = np.flatnonzero(last | open_to_all)
+    kept = eligible[coordinated_sample(item_id[eligible], char_end[eligible], position[eligible], sample)]
     return {
         "item_id": item_id[kept],
         "char_end": char_end[kept],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,20 +20,56 @@ from service.subjects import Dataset
 DEFAULT_WINDOW = 512  # characters
 DEFAULT_WINDOWS = 128
 DEFAULT_SAMPLE = 4096  # states kept of each layer
+LARGEST_SAMPLE = 20_000  # states kept of each layer where texts and their length are given, and no sample
 RANDOM_LENGTH = 128  # tokens in a window of random ones: what 512 characters of English come to
 
 
 @dataclass(frozen=True, eq=False)
 class TokenWindow:
-    """The tokens of one window. All arrays have one entry a token; `char_end` is where it ends in the window's text."""
+    """The tokens of one window. All arrays have one entry a token; `char_end` is where it ends in the window's text. With
+    `last_alone` the states of its last token alone are kept."""
 
     item_id: int
     token_ids: NDArray[np.int64]
     char_end: NDArray[np.int64]
     special: NDArray[np.bool_]
+    last_alone: bool = False
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which tokens of a dataset are read: the first `length` of each of `texts` windows, shorter ones skipped, and of those
+    all states kept or the `last` token's alone; `punctuation` says whether it stays in the text."""
+
+    texts: int | None = None
+    length: int | None = None
+    last: bool = False
+    punctuation: bool = True
+
+    @property
+    def names(self) -> list[str]:
+        """The choices that are not the usual ones, as they stand in a dataset's name."""
+        numbers = [f"{name}={value}" for name, value in (("texts", self.texts), ("length", self.length)) if value]
+        return numbers + ["last"] * self.last + ["no-punctuation"] * (not self.punctuation)
+
+    @property
+    def fixes_tokens(self) -> bool:
+        """Whether it says how many tokens there are, so that a sample is at most those."""
+        return self.texts is not None or self.length is not None or self.last
+
+    @property
+    def sample(self) -> int:
+        """How many states of each layer are kept where nobody says."""
+        texts = self.texts or DEFAULT_WINDOWS
+        if self.last:
+            return texts
+        return min(texts * self.length, LARGEST_SAMPLE) if self.length else DEFAULT_SAMPLE
+
+
+USUAL = Choice()
 
 
 class Items(Protocol):
@@ -39,6 +77,13 @@ class Items(Protocol):
 
     @property
     def dataset(self) -> Dataset: ...
+
+    @property
+    def choice(self) -> Choice: ...
+
+    def documents(self) -> dict[int, int] | None:
+        """The document that each window was cut from, by item; None where every window is one of its own."""
+        ...
 
     def windows(self, tokenizer: Any, max_length: int | None = None) -> list[TokenWindow]:
         """The windows to read, tokenised. Raises BadInput where the dataset has fewer tokens than were asked for."""
@@ -52,12 +97,35 @@ class TextWindows:
     dataset: Dataset
     texts: tuple[tuple[int, str], ...]
     tokens: int | None
+    choice: Choice = USUAL
+    origins: tuple[int, ...] = ()
+
+    def documents(self) -> dict[int, int] | None:
+        """The document that each window was cut from."""
+        return {item: self.origins[item] for item, _ in self.texts} if self.origins else None
 
     def windows(self, tokenizer: Any, max_length: int | None = None) -> list[TokenWindow]:
         """The windows to read, tokenised with the tokenizer's own special tokens, cut to the network's longest input."""
+        if self.choice.fixes_tokens:
+            return self._chosen_windows(tokenizer, max_length)
         limit = len(self.texts) if self.tokens else DEFAULT_WINDOWS
         found = (_tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts[:limit])
         return _enough((window for window in found if len(window)), self.tokens, self.dataset.name)
+
+    def _chosen_windows(self, tokenizer: Any, max_length: int | None) -> list[TokenWindow]:
+        """The first windows that are long enough, each cut to the chosen length."""
+        length, wanted = self.choice.length, self.choice.texts or DEFAULT_WINDOWS
+        if length and max_length and length > max_length:
+            raise BadInput(f"{length} tokens of each text were asked for, and the network reads {max_length} at most")
+        found = (_tokenised(tokenizer, item_id, text, length or max_length) for item_id, text in self.texts)
+        kept = list(islice((window for window in found if len(window) >= (length or 1)), wanted))
+        if len(kept) < (self.choice.texts or 1):
+            least = f" of {length} tokens or more" if length else ""
+            raise BadInput(
+                f"{self.choice.texts or 1} texts{least} were asked for, and {self.dataset.name} has {len(kept)} by this "
+                f"tokenizer: give --texts {max(len(kept), 1)} or a smaller --length"
+            )
+        return [replace(window, last_alone=self.choice.last) for window in kept]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +138,10 @@ class RandomTokens:
     dataset: Dataset
     tokens: int | None
     length: int
+    choice: Choice = USUAL
+
+    def documents(self) -> None:
+        """Every window is one of its own."""
 
     def windows(self, tokenizer: Any, max_length: int | None = None) -> list[TokenWindow]:
         """Windows of random tokens between the special tokens that the tokenizer puts around a text."""
@@ -77,10 +149,14 @@ class RandomTokens:
         around = tokenizer("a", add_special_tokens=True)["input_ids"]
         lead = next((place for place, token in enumerate(around) if token not in tokenizer.all_special_ids), 0)
         length = self.length if max_length is None else min(self.length, max_length - len(frame))
+        if self.choice.length:
+            length = max(self.choice.length - len(frame), 1)
         count = DEFAULT_WINDOWS if self.tokens is None else -(-self.tokens // (length + len(frame)))
+        count = self.choice.texts or count
         drawable = np.setdiff1d(np.arange(len(tokenizer)), np.array(tokenizer.all_special_ids, dtype=np.int64))
         generator = np.random.default_rng(0)
-        return [self._window(item, drawable, frame, lead, length, generator) for item in range(count)]
+        found = (self._window(item, drawable, frame, lead, length, generator) for item in range(count))
+        return [replace(window, last_alone=self.choice.last) for window in found]
 
     def _window(
         self,
@@ -99,42 +175,61 @@ class RandomTokens:
 
 
 def open_dataset(
-    name: str, *, tokens: int | None = None, window: int | None = None, sample: int | None = None
+    name: str,
+    *,
+    tokens: int | None = None,
+    window: int | None = None,
+    sample: int | None = None,
+    choice: Choice = USUAL,
 ) -> TextWindows | RandomTokens:
     """The dataset of that name. Options that are not the default become part of its key in the store.
 
     Raises UnknownName, BadInput.
     """
-    options = {"tokens": (tokens, None), "window": (window, DEFAULT_WINDOW), "sample": (sample, DEFAULT_SAMPLE)}
+    options = {"tokens": (tokens, None), "window": (window, DEFAULT_WINDOW), "sample": (sample, choice.sample)}
     chosen = [f"{option}={value}" for option, (value, usual) in options.items() if value not in {None, usual}]
+    chosen += choice.names
     suffix = f"[{','.join(chosen)}]" if chosen else ""
     if name == RANDOM:
         length = max(1, (window or DEFAULT_WINDOW) * RANDOM_LENGTH // DEFAULT_WINDOW)
         digest = hashlib.sha256(f"{RANDOM} {length}".encode()).hexdigest()[:16]
-        items = DEFAULT_WINDOWS if tokens is None else -(-tokens // length)
+        items = choice.texts or (DEFAULT_WINDOWS if tokens is None else -(-tokens // length))
         dataset = Dataset(RANDOM + suffix, "uniform over the vocabulary, seed 0", digest, items, 0)
-        return RandomTokens(dataset, tokens, length)
-    return _text_windows(find_documents(name), suffix, window or DEFAULT_WINDOW, tokens)
+        return RandomTokens(dataset, tokens, length, choice)
+    return _text_windows(find_documents(name), suffix, window or DEFAULT_WINDOW, tokens, choice)
 
 
-def _text_windows(documents: Documents, suffix: str, window: int, tokens: int | None) -> TextWindows:
-    digest, cut = hashlib.sha256(str(window).encode()), []
-    for text in documents.texts:
+def _text_windows(
+    documents: Documents, suffix: str, window: int, tokens: int | None, choice: Choice = USUAL
+) -> TextWindows:
+    plain = "" if choice.punctuation else " without punctuation"
+    digest, cut = hashlib.sha256(f"{window}{plain}".encode()), []
+    origins: list[int] = []
+    for number, text in enumerate(documents.texts):
         digest.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
-        cut += [piece for piece in _cut(text, window) if piece.strip()]
+        pieces = [piece for piece in _cut(text, window) if piece.strip()]
+        # taken away after the cut, so that a window is the same item with and without
+        cut += pieces if choice.punctuation else [without_punctuation(piece) for piece in pieces]
+        origins += [number] * len(pieces)
     order = np.argsort(mixed(np.arange(len(cut), dtype=np.uint64)), kind="stable")
     texts = tuple((int(place), cut[place]) for place in order)
+    usual = min(len(texts), choice.texts or DEFAULT_WINDOWS)
     dataset = Dataset(
         name=documents.name + suffix,
         source=documents.source,
         digest=digest.hexdigest()[:16],
-        items=len(texts) if tokens else min(len(texts), DEFAULT_WINDOWS),
-        characters=sum(len(text) for _, text in (texts if tokens else texts[:DEFAULT_WINDOWS])),
+        items=len(texts) if tokens else usual,
+        characters=sum(len(text) for _, text in (texts if tokens else texts[:usual])),
         revision=documents.revision,
         split=documents.split,
         licence=documents.licence,
     )
-    return TextWindows(dataset, texts, tokens)
+    return TextWindows(dataset, texts, tokens, choice, tuple(origins))
+
+
+def without_punctuation(text: str) -> str:
+    """The text without the characters that Unicode calls punctuation."""
+    return "".join(letter for letter in text if not unicodedata.category(letter).startswith("P"))
 
 
 def _cut(text: str, window: int) -> Iterator[str]:

@@ -62,6 +62,8 @@ def extract(
     sample asks, before any pass, and where the device's memory does not hold a batch.
     """
     windows = items.windows(network.tokenizer, network.max_length)
+    if items.choice.fixes_tokens:
+        sample = min(sample, sum(1 if window.last_alone else len(window) for window in windows))
     batches = Batches(windows, sample, network.tokenizer.pad_token_id or 0, items.dataset.name)
     _check_vocabulary(network, batches)
     with torch.inference_mode():

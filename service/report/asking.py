@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.report.charts import Chart, Listing
 from service.report.panels import Connection
-from service.report.sections import Chart, Listing
 
 MOST_FIGURES = 8  # of one kind; further ones by naming a model
 MOST_ROWS = 500  # of a table

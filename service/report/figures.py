@@ -16,9 +16,11 @@ from matplotlib.lines import Line2D
 
 from service.errors import StoreNotWritable, UnknownName
 from service.report import curves
+from service.report.drift_figure import drift_figure
 from service.report.layout import add_heat_maps, add_legend, layout, make_logarithmic, start_at_zero
 from service.report.loss_curves import loss_figure
 from service.report.panels import Connection, Panel, panels
+from service.report.separability_figure import separability_figure
 from service.report.warning_figure import warning_figure
 
 Names = Sequence[str] | None
@@ -28,8 +30,8 @@ def figure(kind: str, connection: Connection, models: Names = None, datasets: Na
     """The figure of one kind, of the models and datasets named or of all there are, on a canvas of its own.
 
     `anisotropy` and `norms`: heat map and curves by layer. `intrinsic-dimension`: heat map and the middle layer over
-    steps. `loss`: cross-entropy over steps. `early-warning`: scores of studies, which `models` then names. A model of one
-    checkpoint has curves by layer alone.
+    steps. `loss`: cross-entropy over steps. `early-warning`: scores of studies, which `models` then names. `drift`: all layers'
+    points on planes, and their path. A model of one checkpoint has curves by layer alone.
     Raises UnknownName for another kind; BadInput where the views hold no rows of what was asked.
     """
     if kind not in KINDS:
@@ -60,9 +62,9 @@ def save(drawn: Figure, folder: Path, stem: str) -> tuple[Path, Path]:
     return png, svg
 
 
-def as_png(drawn: Figure) -> bytes:
+def as_png(drawn: Figure, dpi: int = 150) -> bytes:
     """The figure as a PNG file's content."""
-    return _rendered(drawn, "png", dpi=150)
+    return _rendered(drawn, "png", dpi=dpi)
 
 
 def _as_svg(drawn: Figure) -> bytes:
@@ -178,4 +180,6 @@ KINDS: dict[str, Callable[[Connection, Names, Names], Figure]] = {
     "norms": _norms,
     "loss": loss_figure,
     "early-warning": warning_figure,
+    "drift": drift_figure,
+    "separability": separability_figure,
 }

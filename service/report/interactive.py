@@ -14,9 +14,9 @@ import plotly.graph_objects as go
 from matplotlib.colors import to_hex
 
 from service.report.asking import Answer
+from service.report.charts import Chart
 from service.report.curves import DISTINCT
 from service.report.panels import thinned
-from service.report.sections import Chart
 
 MOST_LINES = 24
 ERRORS = 2  # standard errors that a bar reaches to either side

@@ -17,9 +17,10 @@ from plotly.offline import get_plotlyjs
 from service import __version__
 from service.errors import BadInput, StoreNotWritable, UnknownName
 from service.report.asking import Answer, Filters, figures, known, table
+from service.report.charts import Section
 from service.report.interactive import drawn
 from service.report.panels import Connection
-from service.report.sections import SECTIONS, Section
+from service.report.sections import SECTIONS
 
 
 @dataclass(frozen=True)

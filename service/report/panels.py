@@ -91,8 +91,10 @@ def view_rows(
     columns: Sequence[str],
     models: Sequence[str] | None,
     datasets: Sequence[str] | None,
+    command: str = "isoscope shape",
 ) -> list[tuple[Any, ...]]:
-    """The named columns of ``lab.<view>``. Raises BadInput where rows that were asked for are not there."""
+    """The named columns of ``lab.<view>``, which `command` fills. Raises BadInput where rows that were asked for are not
+    there."""
     conditions, parameters = [], []
     for column, names in (("model", models), ("dataset", datasets)):
         if names:
@@ -101,13 +103,18 @@ def view_rows(
     where = f" where {' and '.join(conditions)}" if conditions else ""
     sql = f"select {', '.join(columns)} from lab.{view}{where}"
     rows: list[tuple[Any, ...]] = connection.execute(sql, parameters).fetchall()
-    _refuse_gaps(view, "model", models, datasets, (row[columns.index("model")] for row in rows))
-    _refuse_gaps(view, "dataset", datasets, models, (row[columns.index("dataset")] for row in rows))
+    for word, asked, others in (("model", models, datasets), ("dataset", datasets, models)):
+        _refuse_gaps(view, word, asked, others, (row[columns.index(word)] for row in rows), command)
     return rows
 
 
 def _refuse_gaps(
-    view: str, word: str, asked: Sequence[str] | None, others: Sequence[str] | None, present: Iterable[str]
+    view: str,
+    word: str,
+    asked: Sequence[str] | None,
+    others: Sequence[str] | None,
+    present: Iterable[str],
+    command: str,
 ) -> None:
     found = set(present)
     missing = [name for name in asked or () if name not in found]
@@ -115,9 +122,9 @@ def _refuse_gaps(
     among = f" with {other} {' or '.join(map(repr, others))}" if others else ""
     if missing:
         named = ", ".join(map(repr, missing))
-        raise BadInput(f"no rows of lab.{view} for {word} {named}{among}: run `isoscope shape` on it first")
+        raise BadInput(f"no rows of lab.{view} for {word} {named}{among}: run `{command}` on it first")
     if not found:
-        raise BadInput(f"no rows of lab.{view} for any {word}{among}: run `isoscope shape` first")
+        raise BadInput(f"no rows of lab.{view} for any {word}{among}: run `{command}` first")
 
 
 def _panel(key: tuple[str, str, str], rows: list[tuple[Any, ...]], columns: Sequence[str]) -> Panel:

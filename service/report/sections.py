@@ -2,72 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
-
-Kind = Literal["lines", "points"]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure over the public views. `query` has ``{where}`` where the filter goes; there is one figure for each value of
-    the columns `one_per`, found by `subjects`. `x`, `y`, `series` and the errors name columns of the answer; `low` and
-    `high` are ends of an interval, `error` a standard error. `marks` is a column that is true where a point is to be seen.
-    """
-
-    title: str
-    query: str
-    x: str
-    y: str
-    x_title: str
-    y_title: str
-    series: str | None = None
-    one_per: tuple[str, ...] = ("model", "dataset")
-    subjects: str = ""
-    kind: Kind = "lines"
-    error: str | None = None
-    low: str | None = None
-    high: str | None = None
-    marks: str | None = None
-    level: float | None = None
-    logarithmic: Literal["", "x", "y"] = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """One experiment, or one side of it."""
-
-    title: str
-    lead: str
-    charts: tuple[Chart, ...] = ()
-    tables: tuple[Listing, ...] = ()
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A table: a title, and the SQL of its rows with ``{where}`` for the filter, whose columns are `filters`."""
-
-    title: str
-    query: str
-    filters: tuple[str, ...] = field(default=())
-
-
-def _by_layer(title: str, view: str, column: str, error: str | None, y_title: str, log: Literal["", "y"] = "") -> Chart:
-    errors = f", {error}" if error else ""
-    return Chart(
-        title=title,
-        query=f"select layer, stream, step, revision, {column}{errors}\nfrom lab.{view}\n{{where}}\n"
-        "order by step, revision, layer",
-        x="layer",
-        y=column,
-        x_title="layer (0 is the embedding)",
-        y_title=y_title,
-        series="step",
-        subjects=f"lab.{view}",
-        error=error,
-        logarithmic=log,
-    )
-
+from service.report.charts import Chart, Listing, Section, by_layer
+from service.report.drift_section import PATH_OF_THE_LAYERS
+from service.report.separability_section import SEPARABILITY
 
 SECTIONS = (
     Section(
@@ -75,13 +12,13 @@ SECTIONS = (
         "How the cloud of hidden states is stretched, how many dimensions it uses and how long its vectors are, layer by "
         "layer and checkpoint by checkpoint.",
         (
-            _by_layer(
+            by_layer(
                 "Anisotropy", "anisotropy_by_layer", "anisotropy", "std_error", "share of variance along one line"
             ),
-            _by_layer(
+            by_layer(
                 "Intrinsic dimension (TwoNN)", "intrinsic_dimension_by_layer", "twonn", "std_error", "dimensions", "y"
             ),
-            _by_layer("Norms of hidden states", "norms_by_layer", "norm_mean", "norm_mean_std_error", "mean norm", "y"),
+            by_layer("Norms of hidden states", "norms_by_layer", "norm_mean", "norm_mean_std_error", "mean norm", "y"),
             Chart(
                 title="Intrinsic dimension over training",
                 query="select step + 1 as step_plus_1, layer, stream, twonn, std_error\n"
@@ -111,6 +48,8 @@ SECTIONS = (
             ),
         ),
     ),
+    PATH_OF_THE_LAYERS,
+    SEPARABILITY,
     Section(
         "As released and as corrected",
         "Published procedures beside their corrected forms, where both were measured.",

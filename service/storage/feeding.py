@@ -23,6 +23,12 @@ ORDER = (
     "training_losses",
     "training_metrics",
     "early_warning_scores",
+    "checkpoint_metrics",
+    "drift_points",
+    "separability_scores",
+    "separability_confusions",
+    "dimension_contributions",
+    "top_dimension_overlaps",
     "runs",
 )
 ALREADY = {
@@ -36,6 +42,12 @@ ALREADY = {
     "training_losses": "",
     "training_metrics": "",
     "early_warning_scores": "",
+    "checkpoint_metrics": "",
+    "drift_points": "",
+    "separability_scores": "",
+    "separability_confusions": "",
+    "dimension_contributions": "",
+    "top_dimension_overlaps": "",
     "runs": "",
 }
 

@@ -15,20 +15,15 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Integer,
-    MetaData,
     String,
     Table,
     UniqueConstraint,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "pk": "%(table_name)s_%(column_0_N_name)s_pkey",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
+from service.storage import layer_tables
+from service.storage.metadata import metadata
+
+__all__ = ["layer_tables", "metadata"]
 
 models = Table(
     "models",

@@ -7,7 +7,7 @@ import pytest
 from tiny_networks import tokenizer_for
 
 from service.errors import BadInput
-from service.networks.datasets import DEFAULT_WINDOWS, open_dataset
+from service.networks.datasets import DEFAULT_WINDOWS, Choice, open_dataset, without_punctuation
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +138,46 @@ def test_random_tokens_are_the_same_each_time_and_as_many_as_asked(plain):
     assert not np.array_equal(one[0].token_ids, one[1].token_ids)
     short = open_dataset("random-tokens", tokens=3000).windows(plain, max_length=50)
     assert sum(len(window) for window in short) == 3000
+
+
+def test_a_choice_reads_the_first_tokens_of_so_many_texts_and_stands_in_the_name(plain):
+    items = open_dataset("python-reference", choice=Choice(texts=9, length=12))
+    windows = items.windows(plain)
+    assert items.dataset.name == "python-reference[texts=9,length=12]"
+    assert [len(window) for window in windows] == [12] * 9
+    whole = {window.item_id: window.token_ids for window in open_dataset("python-reference").windows(plain)}
+    assert all((whole[window.item_id][:12] == window.token_ids).all() for window in windows)
+
+
+def test_texts_that_are_too_short_are_skipped_and_too_few_long_ones_refused(plain, tmp_path):
+    path = tmp_path / "lines.jsonl"
+    path.write_text("".join(f'{{"text": "{"word " * (2 + 20 * (number % 2))}"}}\n' for number in range(12)))
+    windows = open_dataset(str(path), choice=Choice(texts=5, length=15)).windows(plain)
+    assert all(window.item_id % 2 for window in windows)
+    with pytest.raises(BadInput, match=r"8 texts of 15 tokens or more were asked for, and .* has 6 .*: give --texts 6"):
+        open_dataset(str(path), choice=Choice(texts=8, length=15)).windows(plain)
+    with pytest.raises(BadInput, match="600 tokens of each text were asked for, and the network reads 256 at most"):
+        open_dataset(str(path), choice=Choice(length=600)).windows(plain, 256)
+
+
+def test_without_punctuation_a_window_is_the_same_item(plain):
+    whole = dict(open_dataset("python-reference").texts)
+    bare = open_dataset("python-reference", choice=Choice(punctuation=False))
+    assert bare.dataset.name == "python-reference[no-punctuation]"
+    assert bare.dataset.digest != open_dataset("python-reference").dataset.digest
+    assert all(text == without_punctuation(whole[item]) for item, text in bare.texts)
+    assert without_punctuation("a_b, «c»: d+e.") == "ab c d+e"
+
+
+def test_documents_say_which_text_a_window_was_cut_from(tmp_path):
+    path = tmp_path / "two.jsonl"
+    path.write_text(f'{{"text": "{"a" * 50}"}}\n{{"text": "{"b" * 30}"}}\n')
+    items = open_dataset(str(path), window=20)
+    assert {item: text[0] for item, text in items.texts} == {0: "a", 1: "a", 2: "a", 3: "b", 4: "b"}
+    assert items.documents() == {0: 0, 1: 0, 2: 0, 3: 1, 4: 1}
+    assert open_dataset("random-tokens").documents() is None
+
+
+def test_random_tokens_are_chosen_alike(framing):
+    windows = open_dataset("random-tokens", choice=Choice(texts=4, length=10)).windows(framing)
+    assert [len(window) for window in windows] == [10] * 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from tiny_networks import saved
 
 from service.errors import BadInput, NetworkMismatch
 from service.networks.checkpoints import find_checkpoints, load
-from service.networks.datasets import open_dataset
+from service.networks.datasets import Choice, open_dataset
 from service.networks.hidden_states import extract
 from service.networks.losses import hidden_tokens
 from service.networks.text_sources import python_reference
@@ -279,3 +280,14 @@ def test_a_token_that_is_the_first_and_no_special_one_is_among_the_not_special(d
 def test_states_of_another_width_at_the_final_site_are_kept_as_they_are(tmp_path):
     network = load(find_checkpoints(str(saved("opt-projected", tmp_path / "opt")))[0], device="cpu")
     assert [summary.states.shape[1] for summary in extract(network, items(), sample=50)] == [32, 32, 32, 32, 16]
+
+
+def test_the_last_token_of_each_text_alone_is_kept_where_that_is_asked(decoder_folder):
+    network = load(find_checkpoints(str(decoder_folder), ["step64"])[0], device="cpu")
+    choice = Choice(texts=7, length=9)
+    whole = extract(network, open_dataset("python-reference", choice=choice), 4096)
+    last = extract(network, open_dataset("python-reference", choice=replace(choice, last=True)), 4096)
+    assert (len(whole[0].states), len(last[0].states)) == (63, 7)
+    assert last[2].sample.position.tolist() == [8] * 7
+    assert torch.allclose(last[2].states, whole[2].states[whole[2].sample.position == 8], atol=1e-5)
+    assert last[2].moments["all"].tokens == 63

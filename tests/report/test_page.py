@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pytest
 from browser import find_chromium, opened
-from store_builders import a_checkpoint, a_run, an_entry
+from store_builders import a_checkpoint, a_run, an_entry, some_drift, some_separability
 from typer.testing import CliRunner
 
 from service.cli import app
@@ -23,6 +23,7 @@ from service.report.page import write_report
 from service.report.sections import SECTIONS
 from service.results import Estimate, ProbeResult, TrainingStep
 from service.storage.database import open_store, publish, reading
+from service.storage.finding_rows import record_findings
 from service.storage.rows import record
 from service.storage.score_rows import record_scores
 from service.storage.training_rows import TrainingEntry, record_training
@@ -38,6 +39,8 @@ def full(tmp_path_factory):
     for model in ("tiny", HOSTILE):
         for step in (0, 1, 16):
             record(store, an_entry(store, layers=4, checkpoint=a_checkpoint(step, model), value=0.5))
+            record_findings(store, some_drift(a_checkpoint(step, model)))
+            record_findings(store, some_separability(a_checkpoint(step, model)))
     losses = 2 + 0.01 * np.random.default_rng(0).standard_normal(300)
     losses[250] = 9.0
     probes = [
@@ -112,7 +115,8 @@ def test_a_filter_is_in_the_sql_and_leaves_out_the_others(full, tmp_path):
     found = write(full, tmp_path / "one.html", model=["tiny"], dataset=[])
     text = (tmp_path / "one.html").read_text()
     assert "exploding" not in text
-    assert found.sections == ("The shape of the layers", "As released and as corrected", "What the store holds")
+    about_layers = "The shape of the layers", "The path of the layers", "Telling layers apart"
+    assert found.sections == (*about_layers, "As released and as corrected", "What the store holds")
     assert not any(HOSTILE in sql for sql in queries(tmp_path / "one.html"))
     assert "The store has no rows yet for: Training, " in text
     write(full, tmp_path / "two.html", model=["s"], dataset=[])
@@ -174,7 +178,7 @@ def test_the_command_says_what_it_wrote(full, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["figures"] == len(data(out))
     done = CliRunner().invoke(app, ["report", "--model", "tiny", "--out", str(out)])
-    assert re.fullmatch(r".*r\.html: 3 sections, \d+ figures, \d+ rows, \d\.\d MB\n", done.stdout)
+    assert re.fullmatch(r".*r\.html: 5 sections, \d+ figures, \d+ rows, \d\.\d MB\n", done.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -115,3 +115,85 @@ def an_entry(
         results=[result for site in sites for result in some_results(site.site_id, value)],
         loss=LossResult(checkpoint.checkpoint_id, dataset.name, 3.25, 900),
     )
+
+
+def some_drift(checkpoint, layers=3, points=4):
+    """The drift of a checkpoint's layers by both procedures, as rows of a run: the path, the growth of the norm, the points."""
+    from service.storage.finding_rows import Findings
+
+    def metric(measure, variant, value):
+        return {"measure": measure, "version": 1, "variant": variant, "value": value, "n_used": 12, "n_dropped": 0}
+
+    names = ("drift_step", "drift_angle", "drift_spread", "drift_step_over_spread")
+    path = [
+        metric(name, f"{procedure}/all", 0.5 + layer) | {"site_id": a_site(layer, checkpoint).site_id, "std_error": 0.1}
+        for layer in range(layers)
+        for procedure in ("corrected", "released")
+        for name in names
+    ]
+    growth = [metric(f"norm_{name}", "corrected/all", 0.3) for name in ("growth_rate", "growth_r_squared")]
+    shared = {"procedure": "corrected", "reduction": "pca", "normalised": True, "from_layer": 0, "item_id": 0}
+    drawn = [
+        shared | {"layer": layer, "char_end": place, "position": place + 1, "x": float(layer), "y": float(place)}
+        for layer in range(layers)
+        for place in range(points)
+    ]
+    tables = {"layer_metrics": path, "checkpoint_metrics": growth, "drift_points": drawn}
+    run = a_run(checkpoint, 60, experiment="drift_layers")
+    return Findings(run, checkpoint.checkpoint_id, DATASET.name, tables)
+
+
+def some_separability(checkpoint, layers=3, width=4):
+    """Every question of separability about a checkpoint, as rows of a run."""
+    from service.storage.finding_rows import Findings
+
+    def score(question, condition, amount=None, length=None, procedure="corrected", tested_on=DATASET.name, layer=None):
+        return {
+            "tested_on": tested_on,
+            "procedure": procedure,
+            "classifier": "logistic",
+            "from_layer": 0,
+            "question": question,
+            "condition": condition,
+            "amount": amount,
+            "length": length,
+            "layer": layer,
+            "train_texts": 8,
+            "test_texts": 2,
+            "n_tested": 12,
+            "accuracy": 0.75,
+            "within_one": 0.9,
+            "chance": 1 / layers,
+        }
+
+    scores = [score("separability", "all dimensions", layer=layer) for layer in (None, *range(layers))]
+    scores += [score("masking", f"{kind} dimensions, mean", 2.0) for kind in ("top", "random")]
+    scores += [
+        score("norm", "norm alone"),
+        score("norm", "norm alone", procedure="released"),
+        score("scaling", "texts", 9.0, 10),
+    ]
+    scores += [score("transfer", "another dataset", tested_on="elsewhere"), score("projection", "directions", 1.0)]
+    places = [{"procedure": "corrected", "from_layer": 0, "layer": layer} for layer in range(layers)]
+    tables = {
+        "separability_scores": [row | {"seed": seed} for row in scores for seed in range(2)],
+        "separability_confusions": [
+            place | {"classifier": "logistic", "predicted": other, "n": 4}
+            for place in places
+            for other in range(layers)
+        ],
+        "dimension_contributions": [
+            place | {"dimension": one, "contribution": 100 / width, "rank": one + 1}
+            for place in places
+            for one in range(width)
+        ],
+        "top_dimension_overlaps": [
+            place | {"across": "splits", "top": 1, "pairs": 3, "overlap": 0.6, "chance": 1 / width} for place in places
+        ],
+        "checkpoint_metrics": [
+            {"measure": "separability_weight_rank", "version": 1, "variant": "corrected/all/from-0", "value": 2.0}
+            | {"n_used": 12, "n_dropped": 0}
+        ],
+    }
+    run = a_run(checkpoint, 90, experiment="separate_layers")
+    return Findings(run, checkpoint.checkpoint_id, DATASET.name, tables)

@@ -1,0 +1,70 @@
+"""What a figure or a table of the report is made of: SQL, and how the columns of its answer are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["lines", "points"]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure over the public views. `query` has ``{where}`` where the filter goes; there is one figure for each value of
+    the columns `one_per`, found by `subjects`. `x`, `y`, `series` and the errors name columns of the answer; `low` and
+    `high` are ends of an interval, `error` a standard error. `marks` is a column that is true where a point is to be seen.
+    """
+
+    title: str
+    query: str
+    x: str
+    y: str
+    x_title: str
+    y_title: str
+    series: str | None = None
+    one_per: tuple[str, ...] = ("model", "dataset")
+    subjects: str = ""
+    kind: Kind = "lines"
+    error: str | None = None
+    low: str | None = None
+    high: str | None = None
+    marks: str | None = None
+    level: float | None = None
+    logarithmic: Literal["", "x", "y"] = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One experiment, or one side of it."""
+
+    title: str
+    lead: str
+    charts: tuple[Chart, ...] = ()
+    tables: tuple[Listing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table: a title, and the SQL of its rows with ``{where}`` for the filter, whose columns are `filters`."""
+
+    title: str
+    query: str
+    filters: tuple[str, ...] = field(default=())
+
+
+def by_layer(title: str, view: str, column: str, error: str | None, y_title: str, log: Literal["", "y"] = "") -> Chart:
+    """A column of a view against depth, one line a step, one figure a model and dataset."""
+    errors = f", {error}" if error else ""
+    return Chart(
+        title=title,
+        query=f"select layer, stream, step, revision, {column}{errors}\nfrom lab.{view}\n{{where}}\n"
+        "order by step, revision, layer",
+        x="layer",
+        y=column,
+        x_title="layer (0 is the embedding)",
+        y_title=y_title,
+        series="step",
+        subjects=f"lab.{view}",
+        error=error,
+        logarithmic=log,
+    )
