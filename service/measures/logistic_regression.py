@@ -12,9 +12,12 @@ from service.errors import BadShape
 
 MOST_STEPS = 3000
 HISTORY = 30
-FIRST_STEPS = 50  # before the points are weighed by their doubt
+FIRST_STEPS = 50
+CERTAIN = 0.02  # nats: a loss below it says that nearly all points are told with certainty
 RIDGE = 1e-4
-SMALLEST = -60.0  # smaller logarithms of probabilities become denormal numbers, with which products take ten times as long
+SMALLEST = (
+    -60.0
+)  # smaller logarithms of probabilities become denormal numbers, with which products take ten times as long
 WIDEST = 2048  # widths up to which the problem is preconditioned
 
 
@@ -145,23 +148,23 @@ class _Problem:
     ) -> tuple[Float[Tensor, "classes width"], Float[Tensor, " classes"], float, int, bool]:
         """Weights, intercepts, loss, evaluations, and whether the gradient fell below the tolerance.
 
-        The bound is far from the curvature where most points are told with certainty: after some steps the points are
-        weighed by their doubt, and that curvature serves to the end.
+        Where nearly all points are told with certainty the bound is far from the curvature: there the points are weighed by
+        their doubt after the first steps.
         """
         weights = self.inputs.new_zeros(self.inputs.shape[1], self.classes)
         intercepts = self.inputs.new_zeros(self.classes)
         if begin is not None:
             weights, intercepts = begin[0].T, begin[1]
-            self.factor = _factor(self.inputs, self.penalty, self._doubts(weights, intercepts))
-        evaluations, steps = 0, (FIRST_STEPS, MOST_STEPS)
-        for most in steps[begin is not None :]:
-            if evaluations:
-                self.factor = _factor(self.inputs, self.penalty, self._doubts(weights, intercepts))
+        evaluations = 0
+        for most in (FIRST_STEPS, MOST_STEPS):
             weights, intercepts, used = self._descended(weights, intercepts, most, tolerance)
             evaluations += used
-        with torch.no_grad():
             loss, gradient = self.evaluate(torch.cat([self._free(weights), intercepts[None]]))
-        converged = gradient.abs().max().item() <= 3 * tolerance
+            if gradient.abs().max().item() <= tolerance:
+                break
+            if loss.item() < CERTAIN:
+                self.factor = _factor(self.inputs, self.penalty, self._doubts(weights, intercepts))
+        converged = gradient.abs().max().item() <= 2 * tolerance
         return weights.T.contiguous(), intercepts, loss.item(), evaluations, converged
 
     def _doubts(
@@ -172,7 +175,11 @@ class _Problem:
         return 1 - logits.softmax(1).square_().sum(1)
 
     def _descended(
-        self, weights: Float[Tensor, "width classes"], intercepts: Float[Tensor, " classes"], most: int, tolerance: float
+        self,
+        weights: Float[Tensor, "width classes"],
+        intercepts: Float[Tensor, " classes"],
+        most: int,
+        tolerance: float,
     ) -> tuple[Float[Tensor, "width classes"], Float[Tensor, " classes"], int]:
         """Where L-BFGS comes from there in at most so many steps, and how often it asked for the gradient."""
         free = torch.cat([self._free(weights), intercepts[None]]).requires_grad_(True)
@@ -190,8 +197,8 @@ class _Problem:
             return loss
 
         optimiser.step(closure)
-        with torch.no_grad():
-            return self._weights(free[:-1]), free[-1].detach().clone(), asked
+        found = free.detach()
+        return self._weights(found[:-1]), found[-1].clone(), asked
 
 
 def _factor(
@@ -201,7 +208,7 @@ def _factor(
     None for very wide points."""
     if inputs.shape[1] > WIDEST:
         return None
-    weighed = inputs if doubts is None else inputs * (doubts + doubts.mean()).sqrt()[:, None]
+    weighed = inputs if doubts is None else inputs * doubts.sqrt()[:, None]
     moment = (weighed.T @ weighed).double() / ((2 if doubts is None else 1) * len(inputs))
     ridge = penalty + RIDGE * moment.diagonal().mean()  # float32 cannot use directions that are smaller
     moment.diagonal().add_(ridge)
