@@ -55,6 +55,35 @@ class LayerResult:
 
 
 @dataclass(frozen=True)
+class Null:
+    """What a value would be if the pairing meant nothing: mean and standard deviation over random pairings.
+
+    `z` counts standard deviations, positive where the pair is more alike than chance; None where the null does not vary. `p`
+    is (1 + pairings at least as alike) / (1 + pairings).
+    """
+
+    mean: float
+    std: float
+    z: float | None
+    p: float
+    permutations: int
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """One estimate of one measure of two sites, and its null. `variant` reads ``positions`` or
+    ``positions/without-top-k``, for example ``all``, ``not-first/without-top-1``."""
+
+    site_a: str
+    site_b: str
+    measure: str
+    version: int
+    variant: str
+    estimate: Estimate
+    null: Null | None
+
+
+@dataclass(frozen=True)
 class LossResult:
     """A network's own cross-entropy on a dataset, in nats per predicted token, over `tokens` predictions."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,6 +12,11 @@ from torch import Tensor
 
 from service.errors import BadShape
 from service.results import Estimate, Moments
+
+# The same token in the same place gives the same state only up to the order in which a batch was summed: differences
+# below this fraction of a state's norm are rounding.
+RESOLUTION = {torch.float16: 1e-4, torch.bfloat16: 1e-3, torch.float32: 1e-6, torch.float64: 1e-14}
+FEWEST_PAIRS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +75,77 @@ class LayerMeasure:
     released: Procedure | None = None
     neighbours: int = 0
     needs_previous: bool = False
+
+
+@dataclass(frozen=True)
+class PairMeasure:
+    """A measure of two clouds of the same points, of any two widths.
+
+    `prepare` does what one cloud needs, once; `compare` takes two clouds so prepared and, for a null, the `order` in which
+    the first one's points then stand. `of_cross`, where there is one, takes the product of the two clouds' orthonormal
+    bases, which all measures of its kind share. `invariant_to` names transformations of either cloud (translation,
+    rotation, scaling, invertible) or of both (permutation of the points) that leave the value as it is.
+    `inflated_by_width` says that unrelated clouds seem the more alike the fewer points there are to a dimension.
+    """
+
+    name: str
+    version: int
+    unit: str
+    lower: float
+    upper: float
+    symmetric: bool
+    larger_is_more_alike: bool
+    invariant_to: frozenset[str]
+    source: str
+    inflated_by_width: bool
+    prepare: Callable[[Cloud], Any]
+    compare: Callable[[Any, Any, Tensor | None], Estimate]
+    of_cross: Callable[[Any], Estimate] | None = None
+
+    def of(self, a: Cloud, b: Cloud, order: Int[Tensor, " points"] | None = None) -> Estimate:
+        """The value of a pair; undefined, with the reason, where a cloud has none. Raises BadShape where the clouds do not
+        have the same number of points."""
+        reason = refuse_or_lack(a, b)
+        if reason:
+            return Estimate.undefined(reason, len(a.points))
+        return self.warned(self.compare(self.prepared(a), self.prepared(b), order), a, b)
+
+    def prepared(self, cloud: Cloud) -> Any:
+        """What `prepare` makes of a cloud, made once."""
+        key = ("prepared", self.prepare)
+        if key not in cloud.cache:
+            cloud.cache[key] = self.prepare(cloud)
+        return cloud.cache[key]
+
+    def warned(self, found: Estimate, a: Cloud, b: Cloud) -> Estimate:
+        """The estimate, with a note where there are too few points for the widths and that moves it."""
+        points, width = len(a.points), max(a.points.shape[1], b.points.shape[1])
+        if not self.inflated_by_width or points > width or found.note:
+            return found
+        note = f"{points} points for {width} dimensions: unrelated clouds seem alike"
+        return replace(found, note=note)
+
+
+def refuse_or_lack(a: Cloud, b: Cloud) -> str | None:
+    """Why no measure of the pair is defined, None where they may be. Raises BadShape for clouds that are not paired."""
+    if len(a.points) != len(b.points):
+        raise BadShape(f"a pair needs the same points twice; got {len(a.points)} and {len(b.points)}")
+    if len(a.points) < FEWEST_PAIRS:
+        return f"needs at least {FEWEST_PAIRS} pairs; there are {len(a.points)}"
+    constant = [name for name, cloud in (("first", a), ("second", b)) if not _differ(cloud)]
+    if constant:
+        return f"the {len(a.points)} points of the {' and the '.join(constant)} cloud do not differ"
+    return None
+
+
+def _differ(cloud: Cloud) -> bool:
+    """Whether the points differ by more than rounding."""
+    if "differ" not in cloud.cache:
+        points = cloud.points - cloud.points[:1].double()
+        points -= points.mean(dim=0, keepdim=True)
+        size = torch.linalg.vector_norm(cloud.points, dtype=torch.float64)
+        cloud.cache["differ"] = bool(torch.linalg.vector_norm(points) > RESOLUTION[cloud.points.dtype] * size)
+    return bool(cloud.cache["differ"])
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from service.measures.declaration import Cloud
+from service.measures.declaration import RESOLUTION, Cloud
 
-# The same token in the same place gives the same state only up to the order in which a batch was summed: differences
-# below this fraction of a state's norm are rounding.
-RESOLUTION = {torch.float16: 1e-4, torch.bfloat16: 1e-3, torch.float32: 1e-6, torch.float64: 1e-14}
 FEW = 200
 SETTLED = 1e-6
 MOST_TURNS = 200
