@@ -13,6 +13,7 @@ import typer
 from service import __version__
 from service.cli_options import layer_numbers
 from service.cli_output import OneLineErrors, progress_bar, show_json, show_table
+from service.command_compare import compare
 from service.command_drift import drift
 from service.command_early_warning import early_warning
 from service.command_plot import plot
@@ -269,6 +270,7 @@ def demo(
         DEMONSTRATIONS[demonstration](Settings(), folder)
 
 
+app.command()(compare)
 app.command()(drift)
 app.command("early-warning")(early_warning)
 app.command()(plot)

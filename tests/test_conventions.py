@@ -96,32 +96,32 @@ def test_a_break_of_each_rule_is_seen():
     assert (asserts(source), bare_excepts(source), prints(source)) == ([3], [4], [5])
 
 
-def measures_by_file() -> dict[str, list[str]]:
-    """The names that each file of service/measures declares under MEASURES."""
+def measures_by_file(tuple_name: str = "MEASURES") -> dict[str, list[str]]:
+    """The names that each file of service/measures declares under MEASURES, or another name."""
     modules = [
         importlib.import_module(f"service.measures.{path.stem}")
         for path in (ROOT / "service/measures").glob("[!_]*.py")
     ]
     return {
-        module.__name__: [measure.name for measure in module.MEASURES]
+        module.__name__: [measure.name for measure in getattr(module, tuple_name)]
         for module in modules
-        if hasattr(module, "MEASURES")
+        if hasattr(module, tuple_name)
     }
 
 
 def test_every_measure_that_a_file_declares_is_in_the_catalogue_once():
-    from service.measures import catalogue
+    from service.measures import catalogue, pair_catalogue
 
-    declared = [name for names in measures_by_file().values() for name in names]
-    assert declared
-    assert sorted(declared) == sorted(catalogue())
+    for tuple_name, known in (("MEASURES", catalogue()), ("PAIR_MEASURES", pair_catalogue())):
+        declared = [name for names in measures_by_file(tuple_name).values() for name in names]
+        assert declared
+        assert sorted(declared) == sorted(known)
 
 
 def test_every_measure_is_named_in_a_test_of_measures():
     tested = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/measures").rglob("test_*.py"))
-    untested = [
-        name for names in measures_by_file().values() for name in names if not re.search(rf"\b{name}\b", tested)
-    ]
+    declared = [*measures_by_file().values(), *measures_by_file("PAIR_MEASURES").values()]
+    untested = [name for names in declared for name in names if not re.search(rf"\b{name}\b", tested)]
     assert untested == []
 
 

@@ -51,8 +51,7 @@ def all_pairs(
     linear = [measure for measure in measures if measure.of_cross]
     others = [measure for measure in measures if not measure.of_cross]
     if linear:
-        factors = list(apply(factor, [*first, *second]))
-        rows = _LinearRows(factors[: len(first)], factors[len(first) :], linear, drawn)
+        rows = _LinearRows(first, list(apply(factor, second)), linear, drawn)
         yield from _finished(apply(rows.row, range(len(first))), first, second, lacking)
     for measure in others:
         prepared = list(apply(measure.prepare, second))
@@ -100,18 +99,19 @@ class _LinearRows:
     """The rows of measures that need only bases: each layer of the first network against all of the second at once."""
 
     def __init__(
-        self, first: list[Factor], second: list[Factor], measures: list[PairMeasure], drawn: Sequence[Order]
+        self, first: Sequence[Cloud], second: list[Factor], measures: list[PairMeasure], drawn: Sequence[Order]
     ) -> None:
         self.first, self.second, self.measures, self.drawn = first, second, measures, drawn
         self.stacked = torch.cat([one.basis.float() for one in second], dim=1) if second and drawn else None
 
     def row(self, row: int) -> list[Compared]:
         """Every measure of one layer of the first network and each of the second."""
-        found = [self._values(Cross.between(self.first[row], other)) for other in self.second]
+        own = factor(self.first[row])
+        found = [self._values(Cross.between(own, other)) for other in self.second]
         draws: list[list[list[Estimate]]] = [[[] for _ in self.measures] for _ in self.second]
-        basis = self.first[row].basis.float()
+        basis = own.basis.float()
         for order in self.drawn:
-            for column, cross in enumerate(self._crosses(row, basis, order)):
+            for column, cross in enumerate(self._crosses(own, basis, order)):
                 for place, estimate in enumerate(self._values(cross)):
                     draws[column][place].append(estimate)
         return [
@@ -120,14 +120,14 @@ class _LinearRows:
             for place, (measure, estimate) in enumerate(zip(self.measures, values, strict=True))
         ]
 
-    def _crosses(self, row: int, basis: Float[Tensor, "points rank"], order: Order) -> Iterator[Cross]:
+    def _crosses(self, own: Factor, basis: Float[Tensor, "points rank"], order: Order) -> Iterator[Cross]:
         """One layer in a random order against every layer of the second network."""
         if self.stacked is None:
             return
         product = basis[order].T @ self.stacked
         parts = product.split([other.rank for other in self.second], dim=1)
         for other, part in zip(self.second, parts, strict=True):
-            yield Cross(self.first[row], other, part.double(), order, exact=False)
+            yield Cross(own, other, part.double(), order, exact=False)
 
     def _values(self, cross: Cross) -> list[Estimate]:
         if not cross.a.rank or not cross.b.rank:

@@ -12,6 +12,7 @@ from service.measures.declaration import Cloud
 from service.results import Estimate
 
 BLOCK_ENTRIES = 1 << 22
+ROUNDING = 32 * torch.finfo(torch.float64).eps
 
 
 def squared_distances(cloud: Cloud) -> Float[Tensor, "points points"]:
@@ -22,9 +23,9 @@ def squared_distances(cloud: Cloud) -> Float[Tensor, "points points"]:
     squares = points.square().sum(dim=1)
     found = points.new_empty(len(points), len(points), dtype=torch.float32)
     for own in _rows(len(points)):
-        found[own] = (
-            torch.addmm(squares, points[own], points.T, alpha=-2).add_(squares[own, None]).clamp_min_(0).float()
-        )
+        sums = squares[own, None] + squares
+        distances = torch.addmm(sums, points[own], points.T, alpha=-2)
+        found[own] = distances.masked_fill_(distances <= ROUNDING * sums, 0).float()  # equal points are so exactly
     found.fill_diagonal_(0)
     return found
 

@@ -29,6 +29,7 @@ ORDER = (
     "separability_confusions",
     "dimension_contributions",
     "top_dimension_overlaps",
+    "pair_metrics",
     "runs",
 )
 ALREADY = {
@@ -48,6 +49,7 @@ ALREADY = {
     "separability_confusions": "",
     "dimension_contributions": "",
     "top_dimension_overlaps": "",
+    "pair_metrics": "",
     "runs": "",
 }
 

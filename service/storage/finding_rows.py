@@ -50,15 +50,21 @@ def is_done(
         return bool(connection.execute(DONE, asked).scalar())
 
 
-def record_findings(store: Store, findings: Findings, on_wait: OnWait = None) -> None:
-    """Record a run's rows in the ledger and in the database; recording them again changes nothing.
+def record_findings(
+    store: Store,
+    findings: Findings,
+    on_wait: OnWait = None,
+    shared: Sequence[str] = ("checkpoint_id", "dataset", "run_id"),
+) -> None:
+    """Record a run's rows in the ledger and in the database; recording them again changes nothing. `shared` are the columns
+    that all rows are given.
 
     Raises StoreBusy, StoreNotWritable, StoreUnreachable, StoreCorrupt.
     """
     run = findings.run
-    shared = {"checkpoint_id": findings.checkpoint_id, "dataset": findings.dataset, "run_id": run.run_id}
-    tables = {name: [shared | dict(row) for row in rows] for name, rows in findings.tables.items() if rows}
     about = {"checkpoint_id": findings.checkpoint_id, "dataset": findings.dataset}
+    given = {name: value for name, value in (about | {"run_id": run.run_id}).items() if name in shared}
+    tables = {name: [given | dict(row) for row in rows] for name, rows in findings.tables.items() if rows}
     tables["runs"] = [run_row(run, run.seconds) | about]
     if findings.measures:
         tables["measures"] = [dict(row) for row in findings.measures]

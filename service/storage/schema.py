@@ -20,10 +20,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from service.storage import layer_tables
+from service.storage import layer_tables, pair_tables
 from service.storage.metadata import metadata
 
-__all__ = ["layer_tables", "metadata"]
+__all__ = ["layer_tables", "metadata", "pair_tables"]
 
 models = Table(
     "models",
@@ -76,6 +76,7 @@ measures = Table(
     Column("symmetric", Boolean),
     Column("source", String, nullable=False),
     Column("std_error", String, nullable=False),
+    Column("larger_is_more_alike", Boolean),
 )
 
 runs = Table(

@@ -1,0 +1,99 @@
+"""All layers against all layers, and the null of random pairings."""
+
+import pytest
+import torch
+from paired import related, unrelated
+
+from service.errors import BadInput
+from service.measures import Cloud, find_pair, pair_catalogue
+from service.measures.all_pairs import all_pairs
+from service.measures.permutation_null import judged, orders
+from service.results import Estimate
+
+EVERYTHING = list(pair_catalogue().values())
+
+
+def networks():
+    """Three layers of one network, two of another, one of which is constant."""
+    a, b = related(1)
+    c, _ = related(2, width_a=9)
+    return [a, b, c], [b, Cloud(torch.ones(120, 3, dtype=torch.float64)), a]
+
+
+def test_all_pairs_at_once_are_the_pairs_one_by_one():
+    first, second = networks()
+    found = list(all_pairs(first, second, EVERYTHING))
+    assert len(found) == 3 * 3 * len(EVERYTHING)
+    for one in found:
+        alone = one.measure.of(first[one.row], second[one.column])
+        assert one.null is None
+        assert (one.estimate.note, one.estimate.n_used) == (alone.note, alone.n_used)
+        assert one.estimate.value == (None if alone.value is None else pytest.approx(alone.value, rel=1e-12))
+        assert (alone.value is None) == (one.column == 1)
+
+
+def test_the_null_is_that_of_permuted_pairs_one_by_one():
+    first, second = networks()
+    drawn = orders(120, 6, seed=3)
+    for one in all_pairs(first, second, EVERYTHING, 6, seed=3):
+        if one.estimate.value is None:
+            assert one.null is None
+            continue
+        draws = [one.measure.of(Cloud(first[one.row].points[order]), second[one.column]) for order in drawn]
+        expected = judged(one.estimate.value, draws, one.measure.larger_is_more_alike)
+        assert one.null.mean == pytest.approx(expected.mean, rel=1e-4, abs=1e-5), one.measure.name
+        assert one.null.std == pytest.approx(expected.std, rel=1e-3, abs=1e-6), one.measure.name
+        assert (one.null.p, one.null.permutations) == (expected.p, 6)
+
+
+def test_rows_may_be_done_in_any_way_that_keeps_their_order():
+    first, second = networks()
+
+    def backwards(work, jobs):
+        found = {job: work(jobs[job]) for job in reversed(range(len(jobs)))}
+        return [found[job] for job in range(len(jobs))]
+
+    plain = [(one.row, one.column, one.estimate) for one in all_pairs(first, second, EVERYTHING[:4])]
+    assert [
+        (one.row, one.column, one.estimate) for one in all_pairs(first, second, EVERYTHING[:4], apply=backwards)
+    ] == plain
+
+
+@pytest.mark.parametrize("name", ["linear_cka", "procrustes", "mean_cca", "rsa_pearson", "mutual_knn"])
+def test_p_is_uniform_where_the_pairing_means_nothing(name):
+    found = []
+    for seed in range(60):
+        a, b = unrelated(40, 4, 3, seed)
+        (one,) = all_pairs([a], [b], [find_pair(name)], 19, seed=seed + 1000)
+        found.append(one.null.p)
+    ranks = torch.tensor(found).sort().values
+    uniform = (torch.arange(60) + 0.5) / 60
+    # Kolmogorov and Smirnov's distance, below its 0.1 % point; mutual neighbours have ties, which make p larger
+    slack = 0.25 if name != "mutual_knn" else 0.35
+    assert (ranks - 0.025 - uniform).abs().max() < slack
+    assert min(found) >= 0.05
+
+
+def test_a_pair_that_belongs_together_beats_every_random_pairing():
+    for one in all_pairs(*([cloud] for cloud in related(5)), EVERYTHING, 19):
+        assert one.null.p == 0.05, one.measure.name
+        assert one.null.z > 4, one.measure.name
+        more = one.estimate.value > one.null.mean
+        assert more == one.measure.larger_is_more_alike, one.measure.name
+
+
+def test_a_null_by_hand():
+    draws = [Estimate(value, None, 5) for value in (1.0, 2.0, 3.0)]
+    null = judged(3.0, draws, larger_is_more_alike=True)
+    assert (null.mean, null.std, null.z, null.p, null.permutations) == (2.0, 1.0, 1.0, 0.5, 3)
+    assert judged(3.0, draws, larger_is_more_alike=False).p == 1.0
+    assert judged(3.0, draws, larger_is_more_alike=False).z == -1.0
+    assert judged(3.0, draws[:1], larger_is_more_alike=True).z is None
+    assert judged(3.0, [], larger_is_more_alike=True) is None
+
+
+def test_the_same_seed_draws_the_same_pairings():
+    assert all(torch.equal(a, b) for a, b in zip(orders(9, 3, 1), orders(9, 3, 1), strict=True))
+    assert not torch.equal(orders(9, 1, 1)[0], orders(9, 1, 2)[0])
+    with pytest.raises(BadInput, match="the number of permutations is 0 or more; got -1"):
+        orders(9, -1, 0)
