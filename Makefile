@@ -20,6 +20,7 @@ bench: .venv/isoscope-bench
 	.venv/bin/python benchmarks/twonn_and_anisotropy.py
 	.venv/bin/python benchmarks/extraction.py
 	.venv/bin/python benchmarks/separability.py
+	.venv/bin/python benchmarks/similarity.py
 	.venv/bin/python benchmarks/store.py
 	.venv/bin/python benchmarks/monitor.py --layers 4
 

@@ -19,6 +19,7 @@ from prefect.utilities.callables import ParameterSchema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 from pydantic import ValidationError as BadCron
 
+from flows.compare_networks import compare_networks
 from flows.drift_layers import drift_layers
 from flows.early_warning import early_warning
 from flows.measure_layers import measure_layers
@@ -36,6 +37,7 @@ SERVED: tuple[Flow[..., Any], ...] = (
     drift_layers,
     separate_layers,
     separability_study,
+    compare_networks,
 )
 
 

@@ -13,7 +13,10 @@ from service.settings import Settings
 
 def plot(
     kind: Annotated[
-        str, typer.Argument(help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, early-warning.")
+        str,
+        typer.Argument(
+            help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, similarity, early-warning."
+        ),
     ],
     model: Annotated[list[str] | None, typer.Option(help="A model; all if not given. Repeatable.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="A dataset; all if not given. Repeatable.")] = None,

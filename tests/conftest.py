@@ -19,13 +19,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 install_import_hook("service.measures", "beartype.beartype")  # before any test module imports a measure
 
 
-def trained(objective: str, folder: Path) -> Path:
+def trained(objective: str, folder: Path, vocabulary: int = 400) -> Path:
     """Checkpoints of a small network that learned the language reference for 64 steps, as ordinary folders."""
     from service.networks.text_sources import python_reference
     from service.networks.training import Recipe, small_decoder, small_encoder, train, train_tokenizer
 
     texts = python_reference().texts
-    tokenizer = train_tokenizer(texts[:40], 400, objective)
+    tokenizer = train_tokenizer(texts[:40], vocabulary, objective)
     build = small_decoder if objective == "causal" else small_encoder
     recipe = Recipe(64, (0, 1, 16, 64), objective, batch=8, length=64, learning_rate=3e-3, warmup=5)
     return train(build(32, 3, len(tokenizer)), tokenizer, texts[:80], folder, recipe)
@@ -41,6 +41,12 @@ def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A masked-language ModernBERT of width 32 and 3 layers, with the same steps."""
     return trained("masked", tmp_path_factory.mktemp("networks") / "tiny-encoder")
+
+
+@pytest.fixture(scope="session")
+def byte_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A decoder like `decoder_folder` that reads bytes: its tokenizer has no token longer than one."""
+    return trained("causal", tmp_path_factory.mktemp("networks") / "tiny-bytes", 257)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from service.report.layout import add_heat_maps, add_legend, layout, make_logari
 from service.report.loss_curves import loss_figure
 from service.report.panels import Connection, Panel, panels
 from service.report.separability_figure import separability_figure
+from service.report.similarity_figure import similarity_figure
 from service.report.warning_figure import warning_figure
 
 Names = Sequence[str] | None
@@ -31,7 +32,8 @@ def figure(kind: str, connection: Connection, models: Names = None, datasets: Na
 
     `anisotropy` and `norms`: heat map and curves by layer. `intrinsic-dimension`: heat map and the middle layer over
     steps. `loss`: cross-entropy over steps. `early-warning`: scores of studies, which `models` then names. `drift`: all layers'
-    points on planes, and their path. A model of one checkpoint has curves by layer alone.
+    points on planes, and their path. `similarity`: layers of two networks against each other. A model of one checkpoint has
+    curves by layer alone.
     Raises UnknownName for another kind; BadInput where the views hold no rows of what was asked.
     """
     if kind not in KINDS:
@@ -182,4 +184,5 @@ KINDS: dict[str, Callable[[Connection, Names, Names], Figure]] = {
     "early-warning": warning_figure,
     "drift": drift_figure,
     "separability": separability_figure,
+    "similarity": similarity_figure,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.report.charts import Chart, Listing, Section, by_layer
 from service.report.drift_section import PATH_OF_THE_LAYERS
 from service.report.separability_section import SEPARABILITY
+from service.report.similarity_section import SIMILARITY
 
 SECTIONS = (
     Section(
@@ -50,6 +51,7 @@ SECTIONS = (
     ),
     PATH_OF_THE_LAYERS,
     SEPARABILITY,
+    SIMILARITY,
     Section(
         "As released and as corrected",
         "Published procedures beside their corrected forms, where both were measured.",
