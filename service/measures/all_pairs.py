@@ -41,9 +41,9 @@ def all_pairs(
 ) -> Iterator[Compared]:
     """Every measure of every pair, row by row, with the null of `permutations` random pairings, the same for all pairs.
 
-    The values are taken in float64; the nulls of measures that need only the layers' bases from products in float32, side by
-    side for all layers of the second network. `apply` may do several rows at a time. Raises BadShape for clouds that are not
-    of the same points, BadInput for a negative number of permutations.
+    The values are taken in float64; the nulls of measures that need only the layers' bases in float32 (see `Cross`), from
+    products that are side by side for all layers of the second network. `apply` may do several rows at a time. Raises BadShape
+    for clouds that are not of the same points, BadInput for a negative number of permutations.
     """
     lacking = {(i, j): refuse_or_lack(a, b) for i, a in enumerate(first) for j, b in enumerate(second)}
     points = len(first[0].points) if first else 0
@@ -127,7 +127,7 @@ class _LinearRows:
         product = basis[order].T @ self.stacked
         parts = product.split([other.rank for other in self.second], dim=1)
         for other, part in zip(self.second, parts, strict=True):
-            yield Cross(own, other, part.double(), order, exact=False)
+            yield Cross(own, other, part, order, exact=False)
 
     def _values(self, cross: Cross) -> list[Estimate]:
         if not cross.a.rank or not cross.b.rank:

@@ -51,7 +51,7 @@ def pwcca(cross: Cross) -> Estimate:
     lacking = _too_few(cross, cross.a.rank, cross.b.rank)
     if lacking:
         return lacking
-    variates, correlations, _ = torch.linalg.svd(cross.matrix, full_matrices=False)
+    variates, correlations, _ = torch.linalg.svd(cross.matrix.double(), full_matrices=False)
     weights = (variates.T @ (cross.a.scales[:, None] * cross.a.directions)).abs().sum(dim=1)
     return cross.estimate((weights @ correlations.clamp_max(1) / weights.sum()).item())
 

@@ -24,7 +24,8 @@ def linear_cka(cross: Cross) -> Estimate:
     differ. Source: Kornblith et al. 2019, https://arxiv.org/abs/1905.00414
     """
     a, b = cross.a.scales.square(), cross.b.scales.square()
-    value = (a @ cross.matrix.square() @ b) / (a.norm() * b.norm())
+    a, b = a / a.norm(), b / b.norm()
+    value = cross.fitting(a) @ cross.matrix.square() @ cross.fitting(b)
     return cross.estimate(min(value.item(), 1.0))
 
 
@@ -36,14 +37,14 @@ def linear_cka_debiased(cross: Cross) -> Estimate:
     Source: Song et al. 2012, https://jmlr.org/papers/v13/song12a.html; Kornblith et al. 2019, section 3
     """
     squares = cross.a.squares if cross.order is None else cross.a.squares[cross.order]
-    joint = cross.a.scales.square() @ cross.matrix.square() @ cross.b.scales.square()
+    joint = cross.fitting(cross.a.scales.square()) @ cross.matrix.square() @ cross.fitting(cross.b.scales.square())
     own = _self_term(cross.a), _self_term(cross.b)
     for name, term, whole in zip(("first", "second"), own, (cross.a, cross.b), strict=True):
         if term <= ROUNDING * whole.scales.pow(4).sum().item():
             return cross.undefined(
                 f"the debiased self-term of the {name} cloud is not above 0: its points are equally far"
             )
-    value = _hsic(joint, squares, cross.b.squares) / math.sqrt(own[0] * own[1])
+    value = _hsic(joint.double(), squares, cross.b.squares) / math.sqrt(own[0] * own[1])
     return cross.estimate(max(-1.0, min(value, 1.0)))
 
 

@@ -33,7 +33,7 @@ def _explained(cross: Cross, by: Factor, name: str, of: Factor, matrix: Float[Te
             f"the {name} cloud has as many directions as {by.points} points can have: it explains anything"
         )
     shares = of.scales.square() / of.scales.square().sum()
-    return cross.estimate(min((matrix.square() @ shares).sum().item(), 1.0))
+    return cross.estimate(min((matrix.square() @ cross.fitting(shares)).sum().item(), 1.0))
 
 
 PAIR_MEASURES = tuple(

@@ -59,7 +59,7 @@ def similarity_figure(
     connection: Connection, models: Sequence[str] | None = None, datasets: Sequence[str] | None = None
 ) -> Figure:
     """For each two networks (both among `models`, where named) two rows of heat maps, a column a measure: the value, and below
-    it the value less its mean over random pairings. A ring marks the nearest layer. Raises BadInput where there is nothing."""
+    it the value less its mean over random pairings. A dot marks the nearest layer. Raises BadInput where there is nothing."""
     shown = _pairs(connection, models, datasets)
     if not shown:
         among = f" for {', '.join(map(repr, [*(models or ()), *(datasets or ())]))}" if models or datasets else ""
@@ -103,6 +103,11 @@ def _pair(connection: Connection, first: str, second: str, dataset: str, revisio
     return PairOfModels(title, names[0], names[1], layers[0], layers[1], tuple(maps))
 
 
+def _short(model: str, step: int | None) -> str:
+    name = model.rsplit("/", 1)[-1]
+    return name if step is None else f"{name} step {step}"
+
+
 def _map(measure: str, rows: list[tuple[Any, ...]], first: tuple[int, ...], second: tuple[int, ...]) -> Map:
     value, above = np.full((2, len(first), len(second)), np.nan)
     for _, layer_a, layer_b, found, difference, *_ in rows:
@@ -118,7 +123,7 @@ def _draw(axes: Axes, pair: PairOfModels, one: Map, values: Values, chance_taken
     axes.figure.colorbar(image, ax=axes, shrink=0.8).ax.tick_params(labelsize=SMALL)
     for row, line in enumerate(values if one.larger_is_more_alike else -values):
         if np.isfinite(line).any():
-            axes.plot(int(np.nanargmax(line)), row, marker="o", markersize=5, fillstyle="none", color="white")
+            axes.plot(int(np.nanargmax(line)), row, marker="o", markersize=4, color="white", markeredgecolor="black")
     axes.set_title(f"{one.measure}, less chance" if chance_taken_off else one.measure, fontsize=MEDIUM, loc="left")
     for axis, layers in ((axes.xaxis, pair.layers_second), (axes.yaxis, pair.layers_first)):
         places = range(0, len(layers), 1 + len(layers) // 9)

@@ -59,6 +59,22 @@ def test_rows_may_be_done_in_any_way_that_keeps_their_order():
     ] == plain
 
 
+@pytest.mark.parametrize("fall", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("massive", [1, 1000])
+def test_the_null_in_float32_is_that_in_float64_for_spectra_of_any_width(fall, massive):
+    draw = torch.Generator().manual_seed(0)
+    scales = torch.arange(1, 101, dtype=torch.float64) ** -fall
+    scales[0] *= massive
+    turns = [torch.linalg.qr(torch.randn(100, 100, generator=draw, dtype=torch.float64)).Q for _ in range(2)]
+    a, b = (Cloud(torch.randn(400, 100, generator=draw, dtype=torch.float64) * scales @ turn) for turn in turns)
+    measures = [measure for measure in EVERYTHING if measure.of_cross]
+    drawn = orders(400, 5, seed=1)
+    for one in all_pairs([a], [b], measures, 5, seed=1):
+        exact = torch.tensor([one.measure.of(a, b, order).value for order in drawn], dtype=torch.float64)
+        assert abs(one.null.mean - exact.mean().item()) < 0.01 * exact.std().item(), one.measure.name
+        assert one.null.std == pytest.approx(exact.std().item(), rel=0.01), one.measure.name
+
+
 @pytest.mark.parametrize("name", ["linear_cka", "procrustes", "mean_cca", "rsa_pearson", "mutual_knn"])
 def test_p_is_uniform_where_the_pairing_means_nothing(name):
     found = []
