@@ -45,8 +45,9 @@ def answered(connection: Connection, sql: str, most: int) -> Answer:
 
 
 def conditions(filters: Filters, columns: Sequence[str]) -> list[str]:
-    """The filter as SQL conditions, on those of its columns that are there; a study is filtered as a model is."""
-    named = {**filters, "study": filters.get("model", ())}
+    """The filter as SQL conditions, on those of its columns that are there; a study is filtered as a model is, and so are
+    both models of a pair."""
+    named = {**filters, **dict.fromkeys(("study", "model_a", "model_b"), filters.get("model", ()))}
     return [f"{column} in ({', '.join(map(literal, named[column]))})" for column in columns if named.get(column)]
 
 
@@ -60,7 +61,7 @@ def with_where(query: str, found: Sequence[str]) -> str:
 def figures(connection: Connection, chart: Chart, filters: Filters) -> tuple[list[tuple[str, Answer]], int]:
     """(name, answer) of each figure of a chart, at most MOST_FIGURES, and how many there are."""
     columns = _columns(connection, chart.subjects)
-    narrowed = [column for column in ("model", "dataset", "study") if column in columns]
+    narrowed = [column for column in ("model", "dataset", "study", "model_a", "model_b") if column in columns]
     common = conditions(filters, narrowed)
     if not chart.one_per:
         answer = answered(connection, with_where(chart.query, common), MOST_POINTS)

@@ -29,14 +29,14 @@ SIMILARITY = Section(
             "select model_a, step_a, layer_a, model_b, step_b, layer_b, dataset, measure, positions, without_top, value,\n"
             "       null_mean, z, margin, monotone, pairs\nfrom lab.nearest_layer\n{where}\n"
             "order by model_a, model_b, dataset, measure, positions, without_top, step_a, step_b, layer_a",
-            ("dataset",),
+            ("dataset", "model_a", "model_b"),
         ),
         Listing(
             "All pairs of layers",
             "select model_a, step_a, layer_a, model_b, step_b, layer_b, dataset, measure, positions, without_top, value,\n"
             "       null_mean, above_null, z, p, pairs, note\nfrom lab.network_dissimilarity\n{where}\n"
             "order by model_a, model_b, dataset, measure, positions, without_top, step_a, step_b, layer_a, layer_b",
-            ("dataset",),
+            ("dataset", "model_a", "model_b"),
         ),
     ),
 )

@@ -53,6 +53,12 @@ def test_independent_implementations_agree_to_the_precision_of_relations(name, v
     assert find_pair(name).of(*golden_pair()).value == pytest.approx(value, abs=within)
 
 
+def test_tied_distances_have_the_mean_of_their_ranks():
+    # above the diagonal: 1 2 3 1 2 1, of mean ranks 2 4.5 6 2 4.5 2, and 1 0 0 1 1 0, of 5 2 2 5 5 2; scipy.stats.spearmanr
+    line, two = columns([0, 1, 2, 3]), columns([0, 1, 0, 0])
+    assert find_pair("rsa_spearman").of(line, two).value == pytest.approx(-0.42163702135578396, abs=1e-6)
+
+
 def columns(*values):
     return Cloud(torch.tensor(values, dtype=torch.float64).T)
 

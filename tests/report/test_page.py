@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pytest
 from browser import find_chromium, opened
+from pair_builders import some_pairs
 from store_builders import a_checkpoint, a_run, an_entry, some_drift, some_separability
 from typer.testing import CliRunner
 
@@ -41,6 +42,8 @@ def full(tmp_path_factory):
             record(store, an_entry(store, layers=4, checkpoint=a_checkpoint(step, model), value=0.5))
             record_findings(store, some_drift(a_checkpoint(step, model)))
             record_findings(store, some_separability(a_checkpoint(step, model)))
+    compared = some_pairs(store, a_checkpoint(16, "tiny"), a_checkpoint(16, HOSTILE))
+    record_findings(store, compared, shared=("run_id",))
     losses = 2 + 0.01 * np.random.default_rng(0).standard_normal(300)
     losses[250] = 9.0
     probes = [
@@ -118,7 +121,7 @@ def test_a_filter_is_in_the_sql_and_leaves_out_the_others(full, tmp_path):
     about_layers = "The shape of the layers", "The path of the layers", "Telling layers apart"
     assert found.sections == (*about_layers, "As released and as corrected", "What the store holds")
     assert not any(HOSTILE in sql for sql in queries(tmp_path / "one.html"))
-    assert "The store has no rows yet for: Training, " in text
+    assert "The store has no rows yet for: Do two networks think alike?, Training, " in text
     write(full, tmp_path / "two.html", model=["s"], dataset=[])
     assert "Early warning: s" in (tmp_path / "two.html").read_text()
 

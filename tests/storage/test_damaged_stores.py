@@ -29,7 +29,7 @@ try:
                 "md5((i+3)::varchar), random(), random(), 1, 0, null from range(600000) t(i)"))
     elif sys.argv[3] == "publish":
         with writing(store) as connection:
-            connection.execute(text("insert into measures values ('m', 1, 'layer', '', null, null, null, '', '')"))
+            connection.execute(text("insert into measures values ('m', 1, 'layer', '', null, null, null, '', '', null)"))
         publish(store)
     else:
         from store_builders import a_summary

@@ -68,7 +68,7 @@ def test_a_store_makes_itself_on_first_use_and_is_found_again(tmp_path):
 
 
 def test_a_transaction_is_rolled_back_unless_its_block_ends_well(store):
-    insertion = text("insert into measures values ('m', 1, 'layer', '', null, null, null, '', '')")
+    insertion = text("insert into measures values ('m', 1, 'layer', '', null, null, null, '', '', null)")
     with pytest.raises(ZeroDivisionError), writing(store) as connection:
         assert connection.execute(insertion).rowcount / 0
     assert count(store, "measures") == 0
