@@ -258,7 +258,9 @@ def upgrade() -> None:
 
 @app.command()
 def demo(
-    name: Annotated[str | None, typer.Argument(help="shape, explosion or layers; all if not given.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="shape, explosion, layers or comparison; all if not given.")
+    ] = None,
     folder: Annotated[Path, typer.Option(help="Where its networks and figures go.")] = Path("isoscope-demo"),
 ) -> None:
     """Train small networks on the spot, measure them, and ask SQL what the paper claims."""

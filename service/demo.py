@@ -77,6 +77,7 @@ AT_EVERY_STEP = ["anisotropy", "outlier_share", "mean_cosine", "participation_ra
 AT_EVERY_STEP += ["norm_min", "norm_mean", "norm_max"]
 CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control needs no more
 DECODERS = ["demo-decoder-64", "demo-decoder-128"]
+COMPARED = ("linear_cka_debiased", "procrustes_angular")
 DRIFT_STEPS = ["step0", "step64", "step512"]
 SEPARATED_STEPS = ["step0", "step32", "step128", "step512"]
 FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
@@ -204,8 +205,27 @@ def layers(settings: Settings, folder: Path) -> None:
     typer.echo(f"This demonstration took {time.monotonic() - begun:.0f} s. docs/queries.md has more to ask.")
 
 
+def comparison(settings: Settings, folder: Path) -> None:
+    """Do two networks think alike? The decoders against each other, and one against the encoder."""
+    from service.command_compare import compare
+    from service.report.figures import figure, save
+
+    begun = time.monotonic()
+    with progress_bar(quiet=False):
+        train_demo_networks(folder / "networks")
+    small, large, encoder = (str(folder / "networks" / name) for name in DEMO_NETWORKS)
+    for other in (large, encoder):
+        compare(small, other, measure=list(COMPARED), permutations=10)
+    with reading(Store(settings.store, settings.lock_wait)) as connection:
+        drawn = figure("similarity", connection, models=list(DEMO_NETWORKS))
+    for path in save(drawn, folder / "figures", "similarity"):
+        typer.echo(f"   {path}")
+    typer.echo(f"This demonstration took {time.monotonic() - begun:.0f} s.")
+
+
 DEMONSTRATIONS: dict[str, Callable[[Settings, Path], None]] = {
     "shape": shape,
     "explosion": explosion,
     "layers": layers,
+    "comparison": comparison,
 }

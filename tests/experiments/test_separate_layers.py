@@ -168,6 +168,16 @@ def test_the_newest_run_is_shown_whole(asked):
     assert rows == [{"seeds": 2}]  # asked again with two, in the test before
 
 
+def test_the_last_tokens_alone_and_no_embedding_are_choices_too(reader):
+    found = separate(reader, REFERENCE, Choice(24, 16, last=True), [Inquiry(from_layer=1, seeds=2)])
+    assert found.dataset == "python-reference[texts=24,length=16,last]"
+    publish(reader.store)
+    query = "select chance, n_tested from lab.layer_separability where dataset like '%last]' and layer is null"
+    assert answer(reader.store, query) == [
+        {"chance": pytest.approx(1 / 3), "n_tested": pytest.approx(3 * 24 / 5, abs=0.61)}
+    ]
+
+
 def test_a_study_asks_every_question_at_the_last_checkpoint_and_one_at_the_others(decoder_folder):
     sources = find_checkpoints(str(decoder_folder), ["step1", "step64"])
     parts = list(Study((REFERENCE, "random-tokens"), USUAL, as_released=True).parts(sources))
