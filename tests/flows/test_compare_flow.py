@@ -54,14 +54,8 @@ def test_the_command_again_does_nothing_and_prints_tables_or_json(compared, isos
     assert len(list((store.root / "ledger").iterdir())) == before
 
 
-def test_an_encoder_is_compared_with_a_decoder_and_too_few_places_are_warned_of(
-    compared, isoscope, encoder_folder, byte_folder
-):
+def test_an_encoder_is_compared_with_a_decoder_of_another_tokenizer(compared, isoscope, encoder_folder, byte_folder):
     store, _ = compared
-    few = ("--sample", "100", "--measure", "linear_cka", "--permutations", "2")
-    done = isoscope("compare", str(encoder_folder), str(byte_folder), *few, store=store.root)
-    if done.returncode:
-        assert "places in common" in done.stderr
     done = isoscope("compare", str(encoder_folder), str(byte_folder), *FEW, store=store.root)
     assert done.returncode == 0, done.stderr
     rows = ask(store, "select distinct model_a, model_b from lab.pair_metrics order by all").to_pylist()
@@ -79,13 +73,6 @@ def test_the_figure_has_a_map_of_each_measure_with_and_without_chance(compared, 
     done = isoscope("plot", "similarity", "--model", "nothing", "--out", str(tmp_path / "out"), store=store.root)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "there is no similarity to draw for 'nothing': run `isoscope compare` first" in done.stderr
-
-
-def test_the_report_has_a_section_of_it(compared, isoscope, tmp_path):
-    store, _ = compared
-    done = isoscope("report", "--out", str(tmp_path / "report.html"), store=store.root)
-    assert done.returncode == 0, done.stderr
-    assert "Do two networks think alike?" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
