@@ -24,6 +24,7 @@ from flows.drift_layers import drift_layers
 from flows.early_warning import early_warning
 from flows.measure_layers import measure_layers
 from flows.separate_layers import separability_study, separate_layers
+from flows.stitch_networks import stitch_networks
 from flows.watch_training import watch_training
 from service.errors import BadInput, UnknownName
 from service.schedules import Schedule
@@ -38,6 +39,7 @@ SERVED: tuple[Flow[..., Any], ...] = (
     separate_layers,
     separability_study,
     compare_networks,
+    stitch_networks,
 )
 
 

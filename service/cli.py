@@ -20,6 +20,7 @@ from service.command_plot import plot
 from service.command_report import report
 from service.command_separate import separate
 from service.command_serve import serve
+from service.command_stitch import stitch
 from service.command_study import study
 from service.command_watch import watch
 from service.errors import BadInput, UnknownName
@@ -273,6 +274,7 @@ def demo(
 
 
 app.command()(compare)
+app.command()(stitch)
 app.command()(drift)
 app.command("early-warning")(early_warning)
 app.command()(plot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from service.subjects import Positions, Site
 
@@ -81,6 +81,48 @@ class PairResult:
     variant: str
     estimate: Estimate
     null: Null | None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Cross-entropy in nats a token of a stitched network after `step` steps: of a ``training`` batch before the step, or of
+    the ``held-out`` texts. None where it is no finite number."""
+
+    step: int
+    texts: Literal["training", "held-out"]
+    loss: float | None
+
+    def __post_init__(self) -> None:
+        if self.loss is not None and not math.isfinite(self.loss):
+            object.__setattr__(self, "loss", None)
+
+
+@dataclass(frozen=True)
+class StitchResult:
+    """What a map between layer `layer_a` of a first network, which gives the bottom, and the block after layer `layer_b` of a
+    second one does to the second one's predictions, on held-out `windows` with `tokens` predicted tokens.
+
+    Losses in nats a token, accuracies of the next token as shares; `penalty` is `loss` less `loss_of_b`: 0 where nothing is
+    lost, negative where the first network's features help. Standard errors are of paired differences, by window.
+    `converged` is None where nothing was trained.
+    """
+
+    map: str
+    layer_a: int
+    layer_b: int
+    steps: int
+    loss: float | None
+    loss_of_b: float | None
+    penalty: float | None
+    penalty_std_error: float | None
+    accuracy: float
+    accuracy_of_b: float
+    accuracy_std_error: float | None
+    converged: bool | None
+    tokens: int
+    windows: int
+    note: str | None
+    curve: tuple[CurvePoint, ...]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,15 @@ def first_tensor(output: Any) -> Tensor:
     return first_tensor(output[0])
 
 
+def with_first(output: Any, states: Tensor) -> Any:
+    """A module's output with other hidden states in it. Raises NetworkMismatch where it is neither a tensor nor a tuple."""
+    if isinstance(output, Tensor):
+        return states
+    if isinstance(output, tuple) and output and isinstance(output[0], Tensor):
+        return (states, *output[1:])
+    raise NetworkMismatch(f"a block gives {type(output).__name__}: the states in it cannot be replaced")
+
+
 def block_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """The hidden state that a block is given, by place or by name."""
     return first_tensor(args if args else kwargs["hidden_states"])
@@ -68,6 +77,27 @@ class Blocks:
         hooks = [module.register_forward_pre_hook(before, with_kwargs=True) for module in self.modules]
         hooks += [module.register_forward_hook(after) for module in self.modules]
         hooks.append(self.base.register_forward_hook(end))
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    @contextmanager
+    def replacing(self, layer: int, new: Callable[[], Tensor]) -> Iterator[None]:
+        """Within the block, the output of block `layer` (1 to L) is `new()` instead, and what comes after it runs on that.
+        Hooks are gone afterwards, also after an exception."""
+        calls = [0]
+
+        def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+            calls[0] += 1
+            return with_first(output, new()) if calls[0] == layer else None
+
+        def begin(_: nn.Module, __: tuple[Any, ...]) -> None:
+            calls[0] = 0
+
+        hooks = [module.register_forward_hook(after) for module in self.modules]
+        hooks.append(self.base.register_forward_pre_hook(begin))
         try:
             yield
         finally:

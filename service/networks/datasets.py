@@ -112,6 +112,11 @@ class TextWindows:
         found = (_tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts[:limit])
         return _enough((window for window in found if len(window)), self.tokens, self.dataset.name)
 
+    def stream(self, tokenizer: Any, max_length: int | None = None) -> Iterator[TokenWindow]:
+        """Every window in the seeded order, whatever was chosen to be read, each tokenised when it is asked for."""
+        found = (_tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts)
+        return (window for window in found if len(window))
+
     def _chosen_windows(self, tokenizer: Any, max_length: int | None) -> list[TokenWindow]:
         """The first windows that are long enough, each cut to the chosen length."""
         length, wanted = self.choice.length, self.choice.texts or DEFAULT_WINDOWS

@@ -30,6 +30,8 @@ ORDER = (
     "dimension_contributions",
     "top_dimension_overlaps",
     "pair_metrics",
+    "stitches",
+    "stitch_curves",
     "runs",
 )
 ALREADY = {
@@ -50,6 +52,8 @@ ALREADY = {
     "dimension_contributions": "",
     "top_dimension_overlaps": "",
     "pair_metrics": "",
+    "stitches": "",
+    "stitch_curves": "",
     "runs": "",
 }
 

@@ -100,9 +100,9 @@ def record_tables(
 def fact_tables(entry: Entry) -> dict[str, pa.Table]:
     """Everything that a run found, by table; a table without rows is not there."""
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
-        "models": [_model_row(entry)],
-        "checkpoints": [_checkpoint_row(entry)],
-        "datasets": [_dataset_row(entry.dataset)],
+        "models": [model_row(entry.checkpoint, entry.facts)],
+        "checkpoints": [checkpoint_row(entry.checkpoint, entry.facts)],
+        "datasets": [dataset_row(entry.dataset)],
         "measures": entry.measures,
         "activations": [_activation_row(entry.run, *pair) for pair in entry.summaries],
         "checkpoint_losses": [_loss_row(entry.run, entry.loss)] if entry.loss else [],
@@ -130,10 +130,10 @@ def metric_table(run_id: str, results: Sequence[LayerResult]) -> pa.Table:
     return pa.table(columns, schema=ledger.arrow_schema(metadata.tables["layer_metrics"]))
 
 
-def _model_row(entry: Entry) -> dict[str, Any]:
-    facts = entry.facts
+def model_row(checkpoint: Checkpoint, facts: NetworkFacts) -> dict[str, Any]:
+    """What the table of models holds of a checkpoint's."""
     return {
-        "model": entry.checkpoint.model,
+        "model": checkpoint.model,
         "family": facts.family,
         "kind": facts.kind,
         "layers": facts.layers,
@@ -143,17 +143,19 @@ def _model_row(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _checkpoint_row(entry: Entry) -> dict[str, Any]:
+def checkpoint_row(checkpoint: Checkpoint, facts: NetworkFacts) -> dict[str, Any]:
+    """What the table of checkpoints holds of one."""
     return {
-        "checkpoint_id": entry.checkpoint.checkpoint_id,
-        "model": entry.checkpoint.model,
-        "step": entry.checkpoint.step,
-        "revision": entry.checkpoint.revision,
-        "weights_digest": entry.facts.weights_digest,
+        "checkpoint_id": checkpoint.checkpoint_id,
+        "model": checkpoint.model,
+        "step": checkpoint.step,
+        "revision": checkpoint.revision,
+        "weights_digest": facts.weights_digest,
     }
 
 
-def _dataset_row(dataset: Dataset) -> dict[str, Any]:
+def dataset_row(dataset: Dataset) -> dict[str, Any]:
+    """What the table of datasets holds of one."""
     return {
         "dataset": dataset.name,
         "source": dataset.source,

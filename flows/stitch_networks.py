@@ -1,0 +1,139 @@
+"""Is what one network has at a layer of use to another? One task a pair of layers, whose failure does not stop the others."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Annotated
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from pydantic import BeforeValidator, Field
+
+from flows.artifacts import artifact_key, leave_rows, tag_run
+from flows.failures import in_one_line, interruption, raise_together, worth_retrying
+from flows.measure_layers import say
+from flows.progress_artifact import progress_shown
+from service.experiments.comparison_plan import asked_pairs
+from service.experiments.progress import Progress, tell
+from service.experiments.stitch_networks import Outcome, Seam, Stitcher, Wanted
+from service.experiments.stitch_plan import asked_seams
+from service.networks.checkpoints import load
+from service.networks.datasets import open_dataset
+from service.storage.database import open_store, publish
+
+Place = Annotated[str, BeforeValidator(str)]
+SHOWN = """
+select model_a, step_a, layer_a, model_b, step_b, layer_b, map, steps, round(penalty, 4) as penalty,
+       round(penalty_std_error, 4) as std_error, round(accuracy_change, 4) as accuracy_change, converged
+from lab.stitching where list_contains([?, ?], model_a) and list_contains([?, ?], model_b) and dataset = ?
+order by all
+"""
+
+
+def stitch_name() -> str:
+    """``pythia-410m and gpt2 on enwik8``."""
+    given = flow_run.parameters
+    first, second, dataset = (
+        str(given[name]).rstrip("/").rsplit("/", 1)[-1] for name in ("first", "second", "dataset")
+    )
+    return f"{given.get('name_first') or first} and {given.get('name_second') or second} on {dataset}"
+
+
+@task(
+    name="stitch two checkpoints",
+    task_run_name="{seam.label}",
+    tags=["gpu"],
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    retry_condition_fn=worth_retrying,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def stitch_seam(seam: Seam, stitcher: Stitcher) -> Outcome:
+    """Stitch at one pair of layers and publish what was found."""
+    outcome = stitcher.stitch(seam)
+    publish(stitcher.store)
+    get_run_logger().info("%d maps in %.1f s", len(outcome.results), outcome.seconds)
+    return outcome
+
+
+@flow(name="stitch-networks", flow_run_name=stitch_name, persist_result=False)
+@in_one_line
+def stitch_networks(
+    first: str,
+    second: str,
+    layers: str,
+    revisions_first: list[str] | None = None,
+    revisions_second: list[str] | None = None,
+    dataset: str = "python-reference",
+    maps: list[str] | None = None,
+    both_ways: bool = False,
+    steps: Annotated[int, Field(ge=1)] = 300,
+    window: Annotated[int, Field(ge=8)] | None = None,
+    name_first: str | None = None,
+    name_second: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+    store: Place = "isoscope-store",
+    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+) -> list[Outcome]:
+    """Put a map between a layer of one network, which gives the bottom, and the next block of another; record what is lost.
+
+    The lines below are the run form of the Prefect UI.
+
+    Args:
+        first: A hub name, a checkpoint folder, or a folder of checkpoint folders; gives the bottom.
+        second: The other network; may be the same.
+        layers: Pairs of layers such as 3:3,4:5.
+        revisions_first: Revisions or patterns such as step*; the last checkpoint if not given.
+        revisions_second: The same of the other network.
+        dataset: A built-in name, a file, path:column, or hf:name:config:split.
+        maps: affine, linear, orthogonal, least-squares, identity; the usual ones if not given.
+        both_ways: Also with the second network for a bottom.
+        steps: Optimiser steps of each map that is trained.
+        window: Characters in a window of text.
+        name_first: What to call a local model in the store.
+        name_second: The same of the other network.
+        device: cuda, cpu or auto.
+        dtype: float32, float16, bfloat16, or auto, which is as the weights are stored.
+        trust_remote_code: Run code that a model's repository brings.
+        store: The store's folder, or its s3:// URL.
+        lock_wait: Seconds to wait for a busy store.
+    """
+    wanted = Wanted(tuple(maps or ()), steps)
+    pairs = asked_pairs(first, second, revisions_first, revisions_second, name_first, name_second)
+    seams = asked_seams(pairs, layers, both_ways)
+    items = open_dataset(dataset, window=window)
+    opened = open_store(store, lock_wait, say)
+    network = lru_cache(maxsize=2)(partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
+    identity = str(flow_run.id) if flow_run.id else None
+    outcomes = _stitched(seams, Stitcher(opened, items, wanted, network, identity, say))
+    models = [pairs[0].first.checkpoint.model, pairs[0].second.checkpoint.model]
+    key = artifact_key("stitching", *models)
+    leave_rows(opened, SHOWN, [*models, *models, items.dataset.name], key, f"stitching of {' and '.join(models)}")
+    return outcomes
+
+
+def _stitched(seams: list[Seam], stitcher: Stitcher) -> list[Outcome]:
+    """What the store lacked, stitched. Raises one error for all that failed, after the others were done."""
+    todo = [seam for seam in seams if stitcher.lacks(seam)]
+    get_run_logger().info("%d of %d pairs of layers to stitch", len(todo), len(seams))
+    subjects = sorted({end.checkpoint.model for seam in seams for end in (seam.pair.first, seam.pair.second)})
+    tag_run(*subjects, "stitching")
+    outcomes: list[Outcome] = []
+    failures: list[BaseException] = []
+    with progress_shown(artifact_key("progress", *subjects, "stitching")):
+        for done, seam in enumerate(todo):
+            tell(Progress("seams", seam.label, done, len(todo), "pairs"))
+            result = stitch_seam(seam, stitcher, return_state=True).result(raise_on_failure=False)
+            if isinstance(result, Outcome):
+                outcomes.append(result)
+            elif interrupted := interruption(result):
+                raise interrupted
+            else:
+                failures.append(result)
+    publish(stitcher.store)
+    raise_together(failures, len(todo), "pairs of layers could not be stitched")
+    return outcomes
