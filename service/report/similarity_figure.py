@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from service.report.heat_maps import MEDIUM, SMALL
 from service.report.panels import Connection, Values
 
 MOST_MEASURES = 8
+LETTERS = 32  # of a title above one map
 MOST_PAIRS = 4
 SUBJECTS = """
 select model_a, model_b, dataset, max_by(revision_a, coalesce(step_a, -1)), max_by(revision_b, coalesce(step_b, -1)),
@@ -70,7 +72,7 @@ def similarity_figure(
     canvas = Figure(figsize=(3.6 * across + 0.4, 6.6 * len(shown)), layout="constrained")
     parts = np.atleast_1d(np.array(canvas.subfigures(len(shown), 1), dtype=object))
     for part, pair in zip(parts, shown, strict=True):
-        part.suptitle(pair.title, fontsize=12)
+        part.suptitle(textwrap.fill(pair.title, int(LETTERS * across)), fontsize=12)
         for column, one in enumerate(pair.maps):
             for row, values in enumerate((one.value, one.above_null)):
                 axes = part.add_subplot(2, across, row * across + column + 1)
