@@ -5,24 +5,22 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from flows.artifacts import artifact_key, leave_figure, leave_rows, tag_run
-from flows.failures import in_one_line, interruption, raise_together, worth_retrying
-from flows.measure_layers import say
+from flows.failures import in_one_line, raise_together
 from flows.networks import LastLoaded
-from flows.progress_artifact import progress_shown
+from flows.parameters import Characters, Count, Place, Seconds, States, name_of_two_networks
+from flows.parts import outcomes_of, part
+from flows.progress_artifact import progress_shown, say
 from service.experiments.compare_networks import Comparer, Outcome, PairOfNetworks
 from service.experiments.comparison_plan import asked_comparison, asked_pairs
-from service.experiments.progress import Progress, tell
 from service.networks.checkpoints import load
 from service.networks.datasets import DEFAULT_SAMPLE, open_dataset
 from service.storage.database import open_store, publish
 
-Place = Annotated[str, BeforeValidator(str)]
 SHOWN = """
 select step_a, layer_a, step_b, layer_b, measure, positions, round(value, 4) as value, round(null_mean, 4) as null_mean,
        round(z, 1) as z, monotone
@@ -31,25 +29,7 @@ order by step_a, step_b, measure, positions, layer_a
 """
 
 
-def compare_name() -> str:
-    """``pythia-410m and gpt2 on enwik8``."""
-    given = flow_run.parameters
-    first, second, dataset = (
-        str(given[name]).rstrip("/").rsplit("/", 1)[-1] for name in ("first", "second", "dataset")
-    )
-    return f"{given.get('name_first') or first} and {given.get('name_second') or second} on {dataset}"
-
-
-@task(
-    name="compare two checkpoints",
-    task_run_name="{pair.label}",
-    tags=["gpu"],
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=worth_retrying,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@part("compare two checkpoints", "{pair.label}")
 def compare_pair(pair: PairOfNetworks, comparer: Comparer) -> Outcome:
     """Compare one pair of checkpoints and publish what was found."""
     outcome = comparer.compare(pair)
@@ -60,7 +40,7 @@ def compare_pair(pair: PairOfNetworks, comparer: Comparer) -> Outcome:
     return outcome
 
 
-@flow(name="compare-networks", flow_run_name=compare_name, persist_result=False)
+@flow(name="compare-networks", flow_run_name=name_of_two_networks, persist_result=False)
 @in_one_line
 def compare_networks(
     first: str,
@@ -71,16 +51,16 @@ def compare_networks(
     measures: list[str] | None = None,
     permutations: Annotated[int, Field(ge=0)] = 20,
     without_top: Annotated[int, Field(ge=0, le=3)] = 0,
-    window: Annotated[int, Field(ge=8)] | None = None,
-    sample: Annotated[int, Field(ge=16)] | None = None,
+    window: Characters | None = None,
+    sample: States | None = None,
     name_first: str | None = None,
     name_second: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    batch_size: Annotated[int, Field(ge=1)] | None = None,
+    batch_size: Count | None = None,
     trust_remote_code: bool = False,
     store: Place = "isoscope-store",
-    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    lock_wait: Seconds = 60.0,
 ) -> list[Outcome]:
     """Compare all layers of one network with all layers of another, where both end a token; record what the store lacks.
 
@@ -111,36 +91,19 @@ def compare_networks(
     items = open_dataset(dataset, window=window, sample=sample)
     opened = open_store(store, lock_wait, say)
     networks = LastLoaded(partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
-    identity = str(flow_run.id) if flow_run.id else None
     size = sample or DEFAULT_SAMPLE
-    comparer = Comparer(opened, items, size, comparison, networks.take, batch_size, identity, say)
-    outcomes = _compared(pairs, comparer)
+    comparer = Comparer(opened, items, size, comparison, networks.take, batch_size, str(flow_run.id), say)
     models = [pairs[0].first.checkpoint.model, pairs[0].second.checkpoint.model]
+    todo = [pair for pair in pairs if comparer.lacks(pair)]
+    get_run_logger().info("%d of %d pairs of checkpoints to compare", len(todo), len(pairs))
+    subjects = *sorted(set(models)), "similarity"
+    tag_run(*subjects)
+    with progress_shown(artifact_key("progress", *subjects)):
+        parts = [(pair.label, (pair, comparer)) for pair in todo]
+        outcomes, failures = outcomes_of(compare_pair, parts, "pairs")
+    publish(opened)
     key = artifact_key("similarity", *models)
     leave_rows(opened, SHOWN, [*models, items.dataset.name], key, f"nearest layers of {' and '.join(models)}")
     leave_figure(opened, "similarity", models, artifact_key("figure", key), " and ".join(models), [items.dataset.name])
-    return outcomes
-
-
-def _compared(pairs: list[PairOfNetworks], comparer: Comparer) -> list[Outcome]:
-    """What the store lacked of the pairs, compared. Raises one error for all that failed, after the others were done."""
-    todo = [pair for pair in pairs if comparer.lacks(pair)]
-    get_run_logger().info("%d of %d pairs of checkpoints to compare", len(todo), len(pairs))
-    subjects = sorted({end.checkpoint.model for pair in pairs for end in (pair.first, pair.second)})
-    tag_run(*subjects, "similarity")
-    outcomes: list[Outcome] = []
-    failures: list[BaseException] = []
-    with progress_shown(artifact_key("progress", *subjects, "similarity")):
-        for done, pair in enumerate(todo):
-            tell(Progress("checkpoints", pair.label, done, len(todo), "pairs"))
-            result = compare_pair(pair, comparer, return_state=True).result(raise_on_failure=False)
-            if isinstance(result, Outcome):
-                outcomes.append(result)
-            elif interrupted := interruption(result):
-                raise interrupted
-            else:
-                failures.append(result)
-        tell(Progress("checkpoints", "", len(todo), len(todo), "pairs"))
-    publish(comparer.store)
     raise_together(failures, len(todo), "pairs of checkpoints could not be compared")
     return outcomes

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from flows.artifacts import artifact_key, leave_figure, leave_rows, tag_run
-from flows.failures import in_one_line, interruption, raise_together, worth_retrying
-from flows.measure_layers import run_name, say
+from flows.failures import in_one_line, raise_together
 from flows.networks import Prefetcher, prefetching
-from flows.progress_artifact import progress_shown
+from flows.parameters import Count, Place, Seconds, States, name_of_checkpoints
+from flows.parts import outcomes_of, part
+from flows.progress_artifact import progress_shown, say
 from service.experiments.drift_layers import Drifted, DriftQuestion, ask, drift_checkpoint, missing
-from service.experiments.progress import Progress, tell
 from service.networks.checkpoints import CheckpointSource, find_checkpoints, load
 from service.storage.database import Store, open_store, publish
 
@@ -29,16 +27,7 @@ from lab.layer_drift where model = ? and dataset = ? order by step, layer
 """
 
 
-@task(
-    name="drift of checkpoint",
-    task_run_name="{source.checkpoint.label} on {question.items.dataset.name}",
-    tags=["gpu"],
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=worth_retrying,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@part("drift of checkpoint", "{source.checkpoint.label} on {question.items.dataset.name}")
 def drift_one(
     source: CheckpointSource,
     question: DriftQuestion,
@@ -59,7 +48,7 @@ def drift_one(
 
 def drift_run_name() -> str:
     """``drift of pythia-410m step3000 on enwik8``."""
-    return f"drift of {run_name()}"
+    return f"drift of {name_of_checkpoints()}"
 
 
 @flow(name="drift-layers", flow_run_name=drift_run_name, persist_result=False)
@@ -68,18 +57,18 @@ def drift_layers(
     model: str,
     revisions: list[str] | None = None,
     dataset: str = "python-reference",
-    texts: Annotated[int, Field(ge=1)] | None = None,
-    length: Annotated[int, Field(ge=1)] | None = None,
-    sample: Annotated[int, Field(ge=16)] | None = None,
+    texts: Count | None = None,
+    length: Count | None = None,
+    sample: States | None = None,
     points: Annotated[int, Field(ge=10)] = 200,
     as_released: bool = False,
     name: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    batch_size: Annotated[int, Field(ge=1)] | None = None,
+    batch_size: Count | None = None,
     trust_remote_code: bool = False,
-    store: Annotated[str, BeforeValidator(str)] = "isoscope-store",
-    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    store: Place = "isoscope-store",
+    lock_wait: Seconds = 60.0,
 ) -> list[Drifted]:
     """Follow the clouds of a model's layers through depth: the path of their centroids, the growth of their norms, and all
     layers' points on one plane. Records what the store lacks.
@@ -112,32 +101,13 @@ def drift_layers(
     get_run_logger().info("%d of %d checkpoints to measure on %s", len(todo), len(sources), drifted[1])
     loading = partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     tag_run(*drifted)
-    outcomes: list[Drifted] = []
-    failures: list[Any] = []
     with progress_shown(artifact_key("progress", *drifted)), prefetching(todo, loading) as networks:
-        for found in _one_by_one(todo, question, opened, networks, batch_size):
-            if interrupted := interruption(found):
-                raise interrupted
-            (outcomes if isinstance(found, Drifted) else failures).append(found)
-        tell(Progress("checkpoints", "", len(todo), len(todo), "checkpoints"))
+        alike = question, opened, networks, batch_size, str(flow_run.id)
+        parts = [(source.checkpoint.label, (source, *alike)) for source in todo]
+        outcomes, failures = outcomes_of(drift_one, parts)
     publish(opened)
     about = f"drift of the layers of {drifted[0]} on {drifted[1]}"
     leave_rows(opened, SHOWN, drifted, artifact_key("drift", *drifted), about)
     leave_figure(opened, "drift", [drifted[0]], artifact_key("drift-figure", *drifted), about, [drifted[1]])
     raise_together(failures, len(todo))
     return outcomes
-
-
-def _one_by_one(
-    todo: Sequence[CheckpointSource],
-    question: DriftQuestion,
-    store: Store,
-    networks: Prefetcher,
-    batch_size: int | None,
-) -> Iterator[Any]:
-    """What was done for each checkpoint, or why it could not be, one after another."""
-    run_id = str(flow_run.id)
-    for done, source in enumerate(todo):
-        tell(Progress("checkpoints", source.checkpoint.label, done, len(todo), "checkpoints"))
-        asked = source, question, store, networks, batch_size, run_id
-        yield drift_one(*asked, return_state=True).result(raise_on_failure=False)

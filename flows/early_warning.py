@@ -15,10 +15,11 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from flows.artifacts import artifact_key, leave_figure, leave_rows, tag_run
 from flows.failures import in_one_line
+from flows.parameters import Count, Place, Seconds
 from flows.progress_artifact import progress_shown
 from service.errors import IsoscopeError
 from service.experiments.early_warning import (
@@ -78,12 +79,12 @@ def run_name() -> str:
 @in_one_line
 def early_warning(
     conditions: list[Condition] | None = None,
-    seeds: Annotated[int, Field(ge=1)] = 6,
+    seeds: Count = 6,
     steps: Annotated[int, Field(ge=100)] = 600,
     every: Annotated[int, Field(ge=1, le=10)] = 2,
-    at_once: Annotated[int, Field(ge=1)] = 2,
-    store: Annotated[str, BeforeValidator(str)] = "isoscope-store",
-    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    at_once: Count = 2,
+    store: Place = "isoscope-store",
+    lock_wait: Seconds = 60.0,
 ) -> str:
     """Train small decoders with and without what makes a loss spike, and score every signal that might have foretold it.
 

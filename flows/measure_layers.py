@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from flows.artifacts import artifact_key, leave_results, tag_run
 from flows.events import checkpoint_measured
-from flows.failures import in_one_line, interruption, raise_together, worth_retrying
+from flows.failures import in_one_line, raise_together
 from flows.networks import Prefetcher, prefetching
-from flows.progress_artifact import progress_shown
+from flows.parameters import Characters, Count, Layer, Place, Seconds, States, name_of_checkpoints
+from flows.parts import gathered, one_by_one, part
+from flows.progress_artifact import progress_shown, say
 from flows.ray_runner import Cluster, Job, measured_on_ray, require_ray
 from service.errors import BadInput, IsoscopeError
 from service.experiments.layer_question import Missing, Question, ask, missing
 from service.experiments.measure_layers import Outcome, measure_checkpoint
-from service.experiments.progress import Progress, tell, tell_waiting
+from service.experiments.progress import Progress, tell
 from service.networks.checkpoints import CheckpointSource, find_checkpoints, load
 from service.storage.database import Store, open_store, publish, tidy
 from service.storage.rows import record
 from service.subjects import Checkpoint
 
 
-def say(waiting_for: str) -> None:
-    """Tell both the run's log and whoever watches it what the run is waiting for."""
-    get_run_logger().warning(waiting_for)
-    tell_waiting(waiting_for)
-
-
-@task(
-    name="measure checkpoint",
-    task_run_name="{source.checkpoint.label} on {question.items.dataset.name}",
-    tags=["gpu"],
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=worth_retrying,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@part("measure checkpoint", "{source.checkpoint.label} on {question.items.dataset.name}")
 def measure_one(
     source: CheckpointSource,
     question: Question,
@@ -69,36 +55,25 @@ def measure_one(
     return outcome
 
 
-def run_name() -> str:
-    """``pythia-410m step3000 on enwik8``, or how many checkpoints of the model there may be."""
-    given = flow_run.parameters
-    model = str(given["model"]).rstrip("/").rsplit("/", 1)[-1]
-    revisions: list[str] = given.get("revisions") or []
-    several = f"{len(revisions)} revisions" if revisions else "all checkpoints"
-    steps = revisions[0] if len(revisions) == 1 else several
-    dataset = str(given["dataset"]).rstrip("/").rsplit("/", 1)[-1]
-    return f"{given.get('name') or model} {steps} on {dataset}"
-
-
-@flow(name="measure-layers", flow_run_name=run_name, persist_result=False)
+@flow(name="measure-layers", flow_run_name=name_of_checkpoints, persist_result=False)
 @in_one_line
 def measure_layers(
     model: str,
     revisions: list[str] | None = None,
     dataset: str = "python-reference",
     measures: list[str] | None = None,
-    layers: list[Annotated[int, Field(ge=0)]] | None = None,
-    tokens: Annotated[int, Field(ge=1)] | None = None,
-    window: Annotated[int, Field(ge=8)] | None = None,
-    sample: Annotated[int, Field(ge=16)] | None = None,
+    layers: list[Layer] | None = None,
+    tokens: Count | None = None,
+    window: Characters | None = None,
+    sample: States | None = None,
     as_released: bool = False,
     name: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    batch_size: Annotated[int, Field(ge=1)] | None = None,
+    batch_size: Count | None = None,
     trust_remote_code: bool = False,
-    store: Annotated[str, BeforeValidator(str)] = "isoscope-store",
-    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    store: Place = "isoscope-store",
+    lock_wait: Seconds = 60.0,
     runner: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
     num_gpus: Annotated[float, Field(ge=0)] = 0.0,
@@ -145,38 +120,37 @@ def measure_layers(
     loading = partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     job = Job(question, opened, loading, batch_size, 0, str(flow_run.id))
     cluster = Cluster(ray_address, num_cpus, num_gpus) if runner == "ray" else None
-    outcomes: list[Outcome] = []
-    failures: list[Any] = []
     measured = sources[0].checkpoint.model, question.items.dataset.name
     tag_run(*measured)
     with progress_shown(artifact_key("progress", *measured)):
-        for result in _on_ray(cluster, todo, lacking, job) if cluster else _one_by_one(todo, job):
-            if isinstance(result, Outcome):
-                outcomes.append(result)
-                checkpoint_measured(opened, result, measured[1])
-            elif interrupted := interruption(result):
-                raise interrupted
-            else:
-                failures.append(result)
-        tell(Progress("checkpoints", "", len(todo), len(todo), "checkpoints"))
+        results = _on_ray(cluster, todo, lacking, job) if cluster else _one_by_one(todo, job)
+        outcomes, failures = gathered(_announced(results, opened, measured[1]), len(todo))
     publish(opened)
     leave_results(opened, *measured)
     raise_together(failures, len(todo))
     return outcomes
 
 
-def _one_by_one(todo: Sequence[CheckpointSource], job: Job) -> Iterator[Any]:
+def _announced(
+    results: Iterable[Outcome | BaseException], store: Store, dataset: str
+) -> Iterator[Outcome | BaseException]:
+    """The same results, an event sent of each checkpoint that was measured."""
+    for result in results:
+        if isinstance(result, Outcome):
+            checkpoint_measured(store, result, dataset)
+        yield result
+
+
+def _one_by_one(todo: Sequence[CheckpointSource], job: Job) -> Iterator[Outcome | BaseException]:
     """Each checkpoint's outcome, or why there is none, one after another in this process."""
     with prefetching(todo, job.loading) as networks:
-        for done, source in enumerate(todo):
-            tell(Progress("checkpoints", source.checkpoint.label, done, len(todo), "checkpoints"))
-            asked = source, job.question, job.store, networks, job.batch_size, job.seed, job.run_id
-            yield measure_one(*asked, return_state=True).result(raise_on_failure=False)
+        alike = job.question, job.store, networks, job.batch_size, job.seed, job.run_id
+        yield from one_by_one(measure_one, [(source.checkpoint.label, (source, *alike)) for source in todo])
 
 
 def _on_ray(
     cluster: Cluster, todo: Sequence[CheckpointSource], lacking: Mapping[Checkpoint, Missing], job: Job
-) -> Iterator[Any]:
+) -> Iterator[Outcome | BaseException]:
     """Each checkpoint's outcome, or why there is none, as Ray's workers finish; the rows are recorded here."""
     tell(Progress("checkpoints", "", 0, len(todo), "checkpoints"))
     for done, found in enumerate(measured_on_ray(cluster, todo, lacking, job)):

@@ -1,4 +1,4 @@
-"""A bar in the Prefect UI that moves while a run does."""
+"""What a run tells while it goes on: a bar in the Prefect UI that moves, and what it is waiting for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from service.experiments.progress import Progress, also_listening
+from service.experiments.progress import Progress, also_listening, tell_waiting
 
 PERIOD = 1.0  # seconds between two looks at how far the run has come
 LAST_WORD = 5.0  # seconds that the end of a run waits for a slow server
@@ -43,6 +43,12 @@ class Gauge:
                 f"{step.stage} {step.subject}: {step.done} of {step.total or 'an unknown number of'} {step.unit}"
             )
         self.percent = min(100.0 * (self._done + part) / self._of, 100.0)
+
+
+def say(waiting_for: str) -> None:
+    """Tell both the run's log and whoever watches it what the run is waiting for."""
+    get_run_logger().warning(waiting_for)
+    tell_waiting(waiting_for)
 
 
 @contextmanager

@@ -13,12 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.failures import worth_retrying
+from flows.parts import part
 from service.errors import BadInput, IsoscopeError
 from service.experiments.layer_question import Missing, Question
 from service.experiments.measure_layers import Measured, measured
@@ -62,16 +61,7 @@ class Job:
     run_id: str | None
 
 
-@task(
-    name="measure checkpoint",
-    task_run_name="{source.checkpoint.label} on {job.question.items.dataset.name}",
-    tags=["gpu"],
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=worth_retrying,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@part("measure checkpoint", "{source.checkpoint.label} on {job.question.items.dataset.name}")
 def measure_in_worker(source: CheckpointSource, lacking: Missing, job: Job) -> Measured:
     """Measure one checkpoint where this runs: weights are loaded here, summaries written from here, rows returned."""
     found = measured(

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from flows.measure_layers import say
-from flows.separability import Asking, answered, in_one_line
+from flows.failures import in_one_line
+from flows.parameters import Characters, Count, Layer, Place, Seconds, States, last_part
+from flows.progress_artifact import say
+from flows.separability import Asking, answered
 from service.experiments.separability_study import Part, Questions, asked_inquiries, asked_study
 from service.experiments.separate_layers import Outcome
 from service.networks.checkpoints import find_checkpoints
@@ -18,15 +20,12 @@ from service.networks.datasets import Choice
 from service.storage.database import open_store
 
 Classifier = Literal["logistic", "tree", "centroid", "lda"]
-Place = Annotated[str, BeforeValidator(str)]
-Count = Annotated[int, Field(ge=1)]
 
 
 def separate_name() -> str:
     """``gpt2 on imdb: separability``."""
     given = flow_run.parameters
-    model, dataset = (str(given[name]).rstrip("/").rsplit("/", 1)[-1] for name in ("model", "dataset"))
-    return f"{given.get('name') or model} on {dataset}: separability"
+    return f"{given.get('name') or last_part(given['model'])} on {last_part(given['dataset'])}: separability"
 
 
 @flow(name="separate-layers", flow_run_name=separate_name, persist_result=False)
@@ -41,17 +40,17 @@ def separate_layers(
     last: bool = False,
     from_layer: Literal[0, 1] = 0,
     seeds: Count = 5,
-    mask: list[Annotated[int, Field(ge=0)]] | None = None,
+    mask: list[Layer] | None = None,
     as_released: bool = False,
-    window: Annotated[int, Field(ge=8)] | None = None,
-    sample: Annotated[int, Field(ge=16)] | None = None,
+    window: Characters | None = None,
+    sample: States | None = None,
     name: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
     batch_size: Count | None = None,
     trust_remote_code: bool = False,
     store: Place = "isoscope-store",
-    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    lock_wait: Seconds = 60.0,
 ) -> list[Outcome]:
     """Tell from a single state which layer it came from, at every checkpoint of a model; record what the store lacks.
 
@@ -89,8 +88,7 @@ def separate_layers(
 
 def study_name() -> str:
     """``gpt2, gpt2-medium: the study of separability``."""
-    names = [str(model).rstrip("/").rsplit("/", 1)[-1] for model in flow_run.parameters["models"]]
-    return f"{', '.join(names)}: the study of separability"
+    return f"{', '.join(map(last_part, flow_run.parameters['models']))}: the study of separability"
 
 
 @flow(name="separability-study", flow_run_name=study_name, persist_result=False)
@@ -108,14 +106,14 @@ def separability_study(
     scaling_texts: list[Count] | None = None,
     scaling_lengths: list[Count] | None = None,
     classifiers: list[Classifier] | None = None,
-    window: Annotated[int, Field(ge=8)] | None = None,
-    sample: Annotated[int, Field(ge=16)] | None = None,
+    window: Characters | None = None,
+    sample: States | None = None,
     device: str = "auto",
     dtype: str = "auto",
     batch_size: Count | None = None,
     trust_remote_code: bool = False,
     store: Place = "isoscope-store",
-    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    lock_wait: Seconds = 60.0,
 ) -> list[Outcome]:
     """The whole study of separability: every question at the last checkpoint of each model, separability at all of them.
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import Annotated
 
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from pydantic import BeforeValidator, Field
 
 from flows.artifacts import artifact_key, leave_rows, tag_run
-from flows.failures import in_one_line, interruption, raise_together, worth_retrying
-from flows.measure_layers import say
-from flows.progress_artifact import progress_shown
+from flows.failures import in_one_line, raise_together
+from flows.parameters import Characters, Count, Place, Seconds, name_of_two_networks
+from flows.parts import outcomes_of, part
+from flows.progress_artifact import progress_shown, say
 from service.experiments.comparison_plan import asked_pairs
-from service.experiments.progress import Progress, tell
 from service.experiments.stitch_networks import Outcome, Seam, Stitcher, Wanted
 from service.experiments.stitch_plan import asked_seams
 from service.networks.checkpoints import load
 from service.networks.datasets import open_dataset
 from service.storage.database import open_store, publish
 
-Place = Annotated[str, BeforeValidator(str)]
 SHOWN = """
 select model_a, step_a, layer_a, model_b, step_b, layer_b, map, steps, round(penalty, 4) as penalty,
        round(penalty_std_error, 4) as std_error, round(accuracy_change, 4) as accuracy_change, converged
@@ -31,25 +27,7 @@ order by all
 """
 
 
-def stitch_name() -> str:
-    """``pythia-410m and gpt2 on enwik8``."""
-    given = flow_run.parameters
-    first, second, dataset = (
-        str(given[name]).rstrip("/").rsplit("/", 1)[-1] for name in ("first", "second", "dataset")
-    )
-    return f"{given.get('name_first') or first} and {given.get('name_second') or second} on {dataset}"
-
-
-@task(
-    name="stitch two checkpoints",
-    task_run_name="{seam.label}",
-    tags=["gpu"],
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=worth_retrying,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@part("stitch two checkpoints", "{seam.label}")
 def stitch_seam(seam: Seam, stitcher: Stitcher) -> Outcome:
     """Stitch at one pair of layers and publish what was found."""
     outcome = stitcher.stitch(seam)
@@ -58,7 +36,7 @@ def stitch_seam(seam: Seam, stitcher: Stitcher) -> Outcome:
     return outcome
 
 
-@flow(name="stitch-networks", flow_run_name=stitch_name, persist_result=False)
+@flow(name="stitch-networks", flow_run_name=name_of_two_networks, persist_result=False)
 @in_one_line
 def stitch_networks(
     first: str,
@@ -69,15 +47,15 @@ def stitch_networks(
     dataset: str = "python-reference",
     maps: list[str] | None = None,
     both_ways: bool = False,
-    steps: Annotated[int, Field(ge=1)] = 300,
-    window: Annotated[int, Field(ge=8)] | None = None,
+    steps: Count = 300,
+    window: Characters | None = None,
     name_first: str | None = None,
     name_second: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
     trust_remote_code: bool = False,
     store: Place = "isoscope-store",
-    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    lock_wait: Seconds = 60.0,
 ) -> list[Outcome]:
     """Put a map between a layer of one network, which gives the bottom, and the next block of another; record what is lost.
 
@@ -108,32 +86,17 @@ def stitch_networks(
     items = open_dataset(dataset, window=window)
     opened = open_store(store, lock_wait, say)
     network = lru_cache(maxsize=2)(partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
-    identity = str(flow_run.id) if flow_run.id else None
-    outcomes = _stitched(seams, Stitcher(opened, items, wanted, network, identity, say))
+    stitcher = Stitcher(opened, items, wanted, network, str(flow_run.id), say)
     models = [pairs[0].first.checkpoint.model, pairs[0].second.checkpoint.model]
-    key = artifact_key("stitching", *models)
-    leave_rows(opened, SHOWN, [*models, *models, items.dataset.name], key, f"stitching of {' and '.join(models)}")
-    return outcomes
-
-
-def _stitched(seams: list[Seam], stitcher: Stitcher) -> list[Outcome]:
-    """What the store lacked, stitched. Raises one error for all that failed, after the others were done."""
     todo = [seam for seam in seams if stitcher.lacks(seam)]
     get_run_logger().info("%d of %d pairs of layers to stitch", len(todo), len(seams))
-    subjects = sorted({end.checkpoint.model for seam in seams for end in (seam.pair.first, seam.pair.second)})
-    tag_run(*subjects, "stitching")
-    outcomes: list[Outcome] = []
-    failures: list[BaseException] = []
-    with progress_shown(artifact_key("progress", *subjects, "stitching")):
-        for done, seam in enumerate(todo):
-            tell(Progress("seams", seam.label, done, len(todo), "pairs"))
-            result = stitch_seam(seam, stitcher, return_state=True).result(raise_on_failure=False)
-            if isinstance(result, Outcome):
-                outcomes.append(result)
-            elif interrupted := interruption(result):
-                raise interrupted
-            else:
-                failures.append(result)
-    publish(stitcher.store)
+    subjects = *sorted(set(models)), "stitching"
+    tag_run(*subjects)
+    with progress_shown(artifact_key("progress", *subjects)):
+        parts = [(seam.label, (seam, stitcher)) for seam in todo]
+        outcomes, failures = outcomes_of(stitch_seam, parts, "pairs")
+    publish(opened)
+    key = artifact_key("stitching", *models)
+    leave_rows(opened, SHOWN, [*models, *models, items.dataset.name], key, f"stitching of {' and '.join(models)}")
     raise_together(failures, len(todo), "pairs of layers could not be stitched")
     return outcomes

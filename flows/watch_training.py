@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from flows.artifacts import artifact_key, tag_run
 from flows.failures import in_one_line, is_absence
-from flows.measure_layers import say
+from flows.parameters import Characters, Count, Layer, Place, Seconds, States, last_part
 from flows.prefect_server import private_server
-from flows.progress_artifact import progress_shown
+from flows.progress_artifact import progress_shown, say
 from flows.stopping import stoppable, stoppable_if_asked
 from flows.watching import Pace, Watch, Watched
 from service.experiments.layer_question import ask
@@ -30,8 +30,7 @@ from service.storage.watches import watching
 def run_name() -> str:
     """``my-training, watched on python-reference``."""
     given = flow_run.parameters
-    folder, dataset = (str(given[name]).rstrip("/").rsplit("/", 1)[-1] for name in ("folder", "dataset"))
-    return f"{given.get('name') or folder}, watched on {dataset}"
+    return f"{given.get('name') or last_part(given['folder'])}, watched on {last_part(given['dataset'])}"
 
 
 @flow(name="watch-training", flow_run_name=run_name, persist_result=False)
@@ -40,10 +39,10 @@ def watch_training(
     folder: str,
     dataset: str = "python-reference",
     measures: list[str] | None = None,
-    layers: list[Annotated[int, Field(ge=0)]] | None = None,
-    tokens: Annotated[int, Field(ge=1)] | None = None,
-    window: Annotated[int, Field(ge=8)] | None = None,
-    sample: Annotated[int, Field(ge=16)] | None = None,
+    layers: list[Layer] | None = None,
+    tokens: Count | None = None,
+    window: Characters | None = None,
+    sample: States | None = None,
     as_released: bool = False,
     name: str | None = None,
     losses: str | None = None,
@@ -52,10 +51,10 @@ def watch_training(
     once: bool = False,
     device: str = "auto",
     dtype: str = "auto",
-    batch_size: Annotated[int, Field(ge=1)] | None = None,
+    batch_size: Count | None = None,
     trust_remote_code: bool = False,
-    store: Annotated[str, BeforeValidator(str)] = "isoscope-store",
-    lock_wait: Annotated[float, Field(ge=0)] = 60.0,
+    store: Place = "isoscope-store",
+    lock_wait: Seconds = 60.0,
 ) -> Watched:
     """Measure each checkpoint of a training when it is whole, import the training's losses, and tell of spikes.
 

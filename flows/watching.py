@@ -16,8 +16,9 @@ from prefect import get_run_logger
 from flows import events
 from flows.artifacts import leave_results
 from flows.failures import interruption, is_absence
-from flows.measure_layers import measure_one, say
+from flows.measure_layers import measure_one
 from flows.networks import Prefetcher, prefetching
+from flows.progress_artifact import say
 from service.errors import BadInput, IsoscopeError, StoreBusy, StoreNotWritable, StoreUnreachable
 from service.experiments.layer_question import Question, missing
 from service.experiments.measure_layers import Outcome

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
+from service.errors import BadInput
 from service.experiments.comparison_plan import asked_pairs
+from service.experiments.progress import Progress, listening
 from service.experiments.stitch_networks import Seam, Stitcher, Wanted
 from service.networks.datasets import open_dataset
 from service.storage.answers import ask
@@ -74,3 +77,19 @@ def test_what_cannot_be_asked_is_one_line(stitched, isoscope, decoder_folder):
     done = isoscope("stitch", str(decoder_folder), str(decoder_folder), "--layers", "2", store=store.root)
     assert done.returncode == 1
     assert done.stderr == "isoscope: --layers needs pairs of layers such as 3:3,4:5; got '2'\n"
+
+
+def test_what_could_be_stitched_is_shown_also_where_something_could_not(prefect_server, decoder_folder, tmp_path):
+    from flows.stitch_networks import stitch_networks
+
+    told: list[Progress] = []
+    folder = str(decoder_folder)
+    named = {"name_first": "half-done", "name_second": "half-done"}
+    with listening(told.append), pytest.raises(BadInput, match="1 of 2 pairs of layers could not be stitched"):
+        stitch_networks(
+            folder, folder, "2:2,9:9", ["step64"], ["step64"], maps=["identity"], store=tmp_path, device="cpu", **named
+        )
+    keys = {"key": {"like_": "stitching-half-done"}, "type": {"any_": ["table"]}}
+    found = httpx.post(f"{prefect_server}/artifacts/filter", json={"artifacts": keys}).json()
+    assert [len(json.loads(artifact["data"])) for artifact in found] == [1]
+    assert [(step.done, step.total) for step in told if step.stage == "checkpoints"] == [(0, 2), (1, 2), (2, 2)]
