@@ -9,22 +9,20 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from service import __version__
 from service.errors import BadInput, IsoscopeError
 from service.experiments.probe_measures import measure_rows, probe_results
+from service.experiments.runs import ended_run, now
 from service.networks.loading import longest_input
 from service.networks.training_probe import PROBE_LENGTH, Probe, text_probe
 from service.results import ProbeResult, TrainingStep
 from service.settings import Settings, store_place
 from service.storage.database import open_store, publish
-from service.storage.rows import Run
 from service.storage.training_rows import TrainingEntry, leave_in_ledger
 from service.subjects import content_id
 
@@ -71,7 +69,7 @@ class GeometryMonitor:
         self._results: list[ProbeResult] = []
         self._started = self._flushed = time.monotonic()
         self._written = 0
-        self._begun = datetime.now(UTC).replace(tzinfo=None)
+        self._begun = now()
         self._warned = False
 
     def step(
@@ -139,18 +137,9 @@ class GeometryMonitor:
 
     def _entry(self) -> TrainingEntry:
         parameters = {"every": self.every, "layers": list(self.probe.layers), "probe": self.probe.name}
-        begun, now = self._begun, datetime.now(UTC).replace(tzinfo=None)
-        run = Run(
-            run_id=content_id("monitor", self.name, begun.isoformat(), os.getpid(), id(self), self._written),
-            experiment="monitor_training",
-            parameters=parameters,
-            code_version=__version__,
-            seed=0,
-            device=str(self.probe.token_ids.device),
-            prefect_flow_run_id=None,
-            started_at=begun,
-            finished_at=max(begun, now),  # clocks are set back
-        )
+        begun, device = self._begun, str(self.probe.token_ids.device)
+        identity = content_id("monitor", self.name, begun.isoformat(), os.getpid(), id(self), self._written)
+        run = ended_run("monitor_training", parameters, begun, device=device, run_id=identity)
         return TrainingEntry(
             run, self.name, "monitor", tuple(self._steps), self.probe.name, measure_rows(), tuple(self._results)
         )

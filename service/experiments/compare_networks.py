@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from service import __version__
 from service.errors import BadInput
 from service.experiments.layer_question import Question
 from service.experiments.measure_layers import measure_checkpoint
 from service.experiments.progress import Progress, tell
+from service.experiments.runs import ended_run, now
 from service.measures import Cloud, PairMeasure, find_pair
 from service.measures.all_pairs import Compared, all_pairs
 from service.measures.pairing import common_places, without_top
@@ -27,7 +27,7 @@ from service.storage.database import OnWait, Store
 from service.storage.finding_rows import Findings, record_findings
 from service.storage.pair_rows import compared, pair_rows
 from service.storage.rows import Run
-from service.subjects import Checkpoint, Positions, content_id
+from service.subjects import Checkpoint, Positions
 
 EXPERIMENT = "compare_networks"
 FEWEST_PAIRS = 32
@@ -127,7 +127,7 @@ class Comparer:
 
         Raises BadInput (no or too few common places, states that are not finite), NetworkMismatch, StoreBusy.
         """
-        begun, started = datetime.now(UTC).replace(tzinfo=None), time.perf_counter()
+        begun, started = now(), time.perf_counter()
         lacking = self.lacks(pair)
         if not lacking:
             return Outcome(pair.label, self.items.dataset.name, 0, 0, None, 0.0)
@@ -191,18 +191,14 @@ class Comparer:
             "permutations": self.comparison.permutations,
             "without_top": self.comparison.without_top,
         }
-        return Run(
-            run_id=content_id(
-                "run", EXPERIMENT, self.items.dataset.name, parameters, begun.isoformat(), self.flow_run_id
-            ),
-            experiment=EXPERIMENT,
-            parameters=parameters,
-            code_version=__version__,
-            seed=self.comparison.seed,
+        return ended_run(
+            EXPERIMENT,
+            parameters,
+            begun,
+            self.items.dataset.name,
             device=device,
-            prefect_flow_run_id=self.flow_run_id,
-            started_at=begun,
-            finished_at=max(begun, datetime.now(UTC).replace(tzinfo=None)),
+            flow_run_id=self.flow_run_id,
+            seed=self.comparison.seed,
             seconds={"measure": seconds},
         )
 

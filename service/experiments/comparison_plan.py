@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import BadInput
 from service.experiments.compare_networks import USUAL, Comparer, Comparison, Outcome, PairOfNetworks
 from service.experiments.progress import tell_waiting
-from service.networks.checkpoints import CheckpointSource, Network, find_checkpoints
+from service.experiments.runs import no_network
+from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.networks.datasets import DEFAULT_SAMPLE, open_dataset
 from service.settings import Settings
 from service.storage.database import open_store, publish
@@ -85,12 +85,8 @@ def plan(
     """
     items = open_dataset(dataset, window=window, sample=sample)
     store = open_store(settings.store, settings.lock_wait, tell_waiting)
-    comparer = Comparer(store, items, sample or DEFAULT_SAMPLE, comparison, _no_network, on_wait=tell_waiting)
+    comparer = Comparer(store, items, sample or DEFAULT_SAMPLE, comparison, no_network, on_wait=tell_waiting)
     todo = tuple(pair for pair in pairs if comparer.lacks(pair))
     if not todo:
         publish(store, tell_waiting)
     return ComparisonPlan(tuple(pairs), todo, items.dataset.name)
-
-
-def _no_network(source: CheckpointSource) -> Network:
-    raise BadInput(f"a plan loads no network, not even {source.location}")

@@ -5,22 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from service import __version__
 from service.errors import BadInput
 from service.experiments.drift_rows import SEED, drift_rows, measure_rows
 from service.experiments.layer_clouds import LayerClouds, layer_clouds
 from service.experiments.measure_layers import Stopwatch
 from service.experiments.progress import tell_waiting
+from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource, Network, find_checkpoints
 from service.networks.datasets import Choice, Items, open_dataset
 from service.settings import Settings
 from service.storage.database import OnWait, Store, open_store, publish
 from service.storage.finding_rows import Findings, is_done, record_findings
-from service.storage.rows import Run
-from service.subjects import Checkpoint, content_id
+from service.subjects import Checkpoint
 
 EXPERIMENT = "drift_layers"
 POINTS = 200  # of each layer that are drawn
@@ -168,20 +166,18 @@ def drift_checkpoint(
 
 
 def _findings(found: LayerClouds, question: DriftQuestion, procedure: str, flow_run_id: str | None) -> Findings:
-    begun, watch = datetime.now(UTC).replace(tzinfo=None), Stopwatch()
+    begun, watch = now(), Stopwatch()
     parameters, checkpoint_id = question.parameters(procedure), found.checkpoint.checkpoint_id
     with watch.stage("measure"):
         tables = drift_rows(found, procedure, question.points)
-    run = Run(
-        run_id=content_id("drift", checkpoint_id, parameters, begun.isoformat(), flow_run_id),
-        experiment=EXPERIMENT,
-        parameters=parameters,
-        code_version=__version__,
-        seed=SEED,
+    run = ended_run(
+        EXPERIMENT,
+        parameters,
+        begun,
+        checkpoint_id,
         device=found.facts.device,
-        prefect_flow_run_id=flow_run_id,
-        started_at=begun,
-        finished_at=max(begun, datetime.now(UTC).replace(tzinfo=None)),
+        flow_run_id=flow_run_id,
+        seed=SEED,
         seconds=watch.seconds,
     )
     return Findings(run, checkpoint_id, found.dataset, tables, measure_rows())

@@ -8,21 +8,19 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from service import __version__
 from service.errors import BadInput, UnknownName
+from service.experiments.runs import ended_run, now
 from service.experiments.warning_scores import HORIZONS, Score, Series, detrended, score, shuffled_score
 from service.networks.text_sources import python_reference
 from service.networks.training import Recipe, small_decoder, steps, train_tokenizer
 from service.networks.training_probe import text_probe
 from service.storage.answers import ask
 from service.storage.database import Store
-from service.storage.rows import Run
 from service.storage.score_rows import record_scores
 from service.subjects import content_id
 
@@ -174,7 +172,7 @@ def scores_of(trainings: Sequence[Series]) -> Iterator[tuple[str, str, int, Scor
 
 def record_study(store: Store, study: Study, flow_run_id: str | None = None) -> int:
     """Score what the store has of a study and record it; the number of scores. Raises BadInput where it has nothing."""
-    begun = datetime.now(UTC).replace(tzinfo=None)
+    begun = now()
     trainings = series_of(store, study)
     if not trainings:
         raise BadInput(f"the study {study.name} has no training that ran to its end: run it again")
@@ -182,17 +180,8 @@ def record_study(store: Store, study: Study, flow_run_id: str | None = None) -> 
         {"study": study.name, "cause": cause, "signal": signal, "horizon": horizon, **asdict(found)}
         for cause, signal, horizon, found in scores_of(trainings)
     ]
-    run = Run(
-        run_id=content_id("early-warning", study.name, begun.isoformat(), flow_run_id),
-        experiment=EXPERIMENT,
-        parameters=json.loads(json.dumps(asdict(study))),
-        code_version=__version__,
-        seed=0,
-        device="cpu",
-        prefect_flow_run_id=flow_run_id,
-        started_at=begun,
-        finished_at=max(begun, datetime.now(UTC).replace(tzinfo=None)),
-    )
+    parameters = json.loads(json.dumps(asdict(study)))
+    run = ended_run(EXPERIMENT, parameters, begun, study.name, device="cpu", flow_run_id=flow_run_id)
     record_scores(store, run, study.name, rows)
     return len(rows)
 

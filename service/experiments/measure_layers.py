@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 
-from service import __version__
 from service.experiments.layer_question import Missing, Question, Wish, asked_sites, missing
 from service.experiments.progress import Progress, tell
+from service.experiments.runs import ended_run, now
 from service.measures import Cloud, LayerMeasure
 from service.networks.checkpoints import Network
 from service.networks.hidden_states import extract
@@ -25,7 +24,7 @@ from service.results import Estimate, LayerResult, NetworkFacts, Summary
 from service.storage import activations
 from service.storage.activations import StoredSummary
 from service.storage.database import Store
-from service.storage.rows import Entry, Run, RunRows, record, rows_of
+from service.storage.rows import Entry, RunRows, record, rows_of
 from service.subjects import Checkpoint, Site, content_id
 
 
@@ -149,7 +148,7 @@ def measured(
 
     Raises BadInput, NetworkMismatch, StoreNotWritable, StoreUnreachable.
     """
-    begun, watch = datetime.now(UTC).replace(tzinfo=None), Stopwatch()
+    begun, watch = now(), Stopwatch()
     if not lacking:
         return Measured(Outcome(checkpoint, 0, 0, False, 0.0), None)
     stored = _stored_summaries(store, checkpoint, question, network, batch_size, watch) if lacking.extract else []
@@ -161,17 +160,15 @@ def measured(
     with watch.stage("measure"):
         results = list(_measured(store, sites, fresh, wishes))
     facts = (stored[0][0] if stored else activations.read_summary(store, sites[0])).facts
-    run = Run(
-        run_id=content_id("run", flow_run_id or begun.isoformat(), checkpoint.checkpoint_id, question.parameters),
-        experiment="measure_layers",
-        parameters=question.parameters,
-        code_version=__version__,
-        seed=seed,
+    run = ended_run(
+        "measure_layers",
+        question.parameters,
+        begun,
         device=facts.device,
-        prefect_flow_run_id=flow_run_id,
-        started_at=begun,
-        finished_at=datetime.now(UTC).replace(tzinfo=None),
+        flow_run_id=flow_run_id,
+        seed=seed,
         seconds=watch.seconds,
+        run_id=content_id("run", flow_run_id or begun.isoformat(), checkpoint.checkpoint_id, question.parameters),
     )
     entry = Entry(
         run=run,

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Protocol
 
-from service.errors import BadInput
 from service.experiments.layer_clouds import CloudReader
 from service.experiments.progress import tell_waiting
+from service.experiments.runs import no_network
 from service.experiments.separability_questions import QUESTIONS as ONE_DATASET
 from service.experiments.separability_scaling import LENGTHS, TEXTS, scaling, unscaled
 from service.experiments.separability_transfer import transfer, untransferred
 from service.experiments.separate_layers import Inquiry, Outcome, missing, separate
 from service.measures.classifiers import CLASSIFIERS
-from service.networks.checkpoints import CheckpointSource, Network
+from service.networks.checkpoints import CheckpointSource
 from service.networks.datasets import USUAL, Choice, Items
 from service.settings import Settings
 from service.storage.database import open_store, publish
@@ -220,12 +220,8 @@ def plan(settings: Settings, parts: Sequence[Part], window: int | None, sample: 
     opened: dict[tuple[str, Choice], Items] = {}
     todo = []
     for part in parts:
-        reader = CloudReader(store, part.source.checkpoint, _no_network, window, sample, opened=opened)
+        reader = CloudReader(store, part.source.checkpoint, no_network, window, sample, opened=opened)
         todo += [part] if part.lacks(reader) else []
     if not todo:
         publish(store, tell_waiting)
     return StudyPlan(tuple(parts), tuple(todo))
-
-
-def _no_network() -> Network:
-    raise BadInput("a plan loads no network")

@@ -8,15 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any
 
-from service import __version__
 from service.errors import BadInput, UnknownName
 from service.experiments.layer_clouds import CloudReader, LayerClouds
 from service.experiments.progress import Progress, tell
 from service.experiments.released_separability import released
+from service.experiments.runs import ended_run, now
 from service.experiments.separability_fits import Separator, Tables
 from service.experiments.separability_questions import QUESTIONS, chosen_mask, separability
 from service.measures.classifiers import CLASSIFIERS
@@ -24,8 +23,7 @@ from service.measures.separation import refuse_few_texts
 from service.networks.datasets import Choice
 from service.storage.database import OnWait, Store
 from service.storage.finding_rows import Findings, is_done, record_findings
-from service.storage.rows import Run
-from service.subjects import Checkpoint, content_id
+from service.subjects import Checkpoint
 
 EXPERIMENT = "separate_layers"
 OTHERS = ("separability", "released", "mask")
@@ -155,20 +153,13 @@ def recorded(
     device: str,
 ) -> int:
     """Ask for an answer and record it as a run; the number of rows."""
-    begun, started = datetime.now(UTC).replace(tzinfo=None), time.perf_counter()
+    begun, started = now(), time.perf_counter()
     tables = answer()
     identity = reader.checkpoint.checkpoint_id
-    run = Run(
-        run_id=content_id("run", experiment, identity, dataset, parameters, begun.isoformat(), reader.flow_run_id),
-        experiment=experiment,
-        parameters=parameters,
-        code_version=__version__,
-        seed=0,
-        device=device,
-        prefect_flow_run_id=reader.flow_run_id,
-        started_at=begun,
-        finished_at=max(begun, datetime.now(UTC).replace(tzinfo=None)),
-        seconds={"measure": time.perf_counter() - started},
+    seconds = {"measure": time.perf_counter() - started}
+    flow_run_id = reader.flow_run_id
+    run = ended_run(
+        experiment, parameters, begun, identity, dataset, device=device, flow_run_id=flow_run_id, seconds=seconds
     )
     measures = METRICS if "checkpoint_metrics" in tables else ()
     findings = Findings(run, identity, dataset, tables, measures)

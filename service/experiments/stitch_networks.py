@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from service import __version__
 from service.errors import BadInput, UnknownName
 from service.experiments.compare_networks import PairOfNetworks
 from service.experiments.progress import Progress, tell
+from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource, Network
 from service.networks.datasets import Items
 from service.networks.stitch_maps import MAPS, TRAINED
@@ -23,7 +23,6 @@ from service.results import StitchResult
 from service.storage.database import OnWait, Store
 from service.storage.rows import Run
 from service.storage.stitch_rows import Stitched, record_stitches, stitched_maps
-from service.subjects import content_id
 
 EXPERIMENT = "stitch_networks"
 USUAL = ("affine", "identity", "least-squares", "orthogonal")
@@ -108,7 +107,7 @@ class Stitcher:
 
         Raises BadInput (no such layer, too little text), NetworkMismatch (vocabularies, widths, encoders), StoreBusy.
         """
-        begun, started = datetime.now(UTC).replace(tzinfo=None), time.perf_counter()
+        begun, started = now(), time.perf_counter()
         dataset, lacking = self.items.dataset.name, self.lacks(seam)
         if not lacking:
             return Outcome(seam.label, dataset, (), 0.0)
@@ -135,17 +134,14 @@ class Stitcher:
         first, second = ({"model": one.model, "step": one.step, "revision": one.revision} for one in ends)
         layers = list(seam.layers)
         parameters = {"first": first, "second": second, "layers": layers, "maps": maps, "steps": self.wanted.steps}
-        about = (EXPERIMENT, self.items.dataset.name, parameters, begun.isoformat(), self.flow_run_id)
-        return Run(
-            run_id=content_id("run", *about),
-            experiment=EXPERIMENT,
-            parameters=parameters,
-            code_version=__version__,
-            seed=self.wanted.seed,
+        return ended_run(
+            EXPERIMENT,
+            parameters,
+            begun,
+            self.items.dataset.name,
             device=device,
-            prefect_flow_run_id=self.flow_run_id,
-            started_at=begun,
-            finished_at=max(begun, datetime.now(UTC).replace(tzinfo=None)),
+            flow_run_id=self.flow_run_id,
+            seed=self.wanted.seed,
             seconds={"measure": seconds},
         )
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from service.errors import BadInput
 from service.experiments.compare_networks import PairOfNetworks
 from service.experiments.progress import tell_waiting
+from service.experiments.runs import no_network
 from service.experiments.stitch_networks import Seam, Stitcher, Wanted, directed
-from service.networks.checkpoints import CheckpointSource, Network
 from service.networks.datasets import open_dataset
 from service.settings import Settings
 from service.storage.database import open_store, publish
@@ -47,12 +47,8 @@ def plan(settings: Settings, seams: Sequence[Seam], dataset: str, window: int | 
     """
     items = open_dataset(dataset, window=window)
     store = open_store(settings.store, settings.lock_wait, tell_waiting)
-    stitcher = Stitcher(store, items, wanted, _no_network, on_wait=tell_waiting)
+    stitcher = Stitcher(store, items, wanted, no_network, on_wait=tell_waiting)
     todo = tuple(seam for seam in seams if stitcher.lacks(seam))
     if not todo:
         publish(store, tell_waiting)
     return StitchPlan(tuple(seams), todo, items.dataset.name)
-
-
-def _no_network(source: CheckpointSource) -> Network:
-    raise BadInput(f"a plan loads no network, not even {source.location}")
