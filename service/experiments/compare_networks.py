@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.errors import BadInput
-from service.experiments.layer_question import Question
-from service.experiments.measure_layers import measure_checkpoint
+from service.experiments.layer_clouds import refuse_non_finite, summarised_sites
 from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
 from service.measures import Cloud, PairMeasure, find_pair
@@ -22,7 +21,7 @@ from service.networks.checkpoints import CheckpointSource, Network
 from service.networks.datasets import Items
 from service.networks.threads import side_by_side
 from service.results import PairResult, Summary
-from service.storage import activations, coverage
+from service.storage import activations
 from service.storage.database import OnWait, Store
 from service.storage.finding_rows import Findings, record_findings
 from service.storage.pair_rows import compared, pair_rows
@@ -151,17 +150,16 @@ class Comparer:
 
     def _summaries(self, source: CheckpointSource) -> list[Summary]:
         """The summaries at every depth of a checkpoint; by a forward pass, recorded as such, where they are not there."""
-        question = Question(self.items, (), None, False, self.sample)
-        measure_checkpoint(
+        sites = summarised_sites(
             self.store,
             source.checkpoint,
-            question,
+            self.items,
+            self.sample,
             lambda: self.network(source),
             batch_size=self.batch_size,
             flow_run_id=self.flow_run_id,
             on_wait=self.on_wait,
         )
-        sites = coverage.recorded_sites(self.store, source.checkpoint.checkpoint_id, self.items.dataset.name)
         return [activations.read_summary(self.store, site) for site in sites]
 
     def _results(
@@ -219,12 +217,7 @@ def paired_clouds(
             + (" with other contents" if read[0][0] == read[1][0] else "")
             + ": two networks are compared on the same texts"
         )
-    for summary in (*first, *second):
-        if summary.non_finite:
-            raise BadInput(
-                f"layer {summary.site.layer} of {summary.site.checkpoint.label} has {summary.non_finite} states that are "
-                "NaN or infinite: give --dtype float32, or another checkpoint"
-            )
+    refuse_non_finite((*first, *second))
     rows = common_places(first[0].sample, second[0].sample, positions)
     if len(rows[0]) < FEWEST_PAIRS:
         found = f"only {len(rows[0])} places" if len(rows[0]) else "no place"

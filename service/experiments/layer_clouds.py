@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from service.errors import BadInput
@@ -12,7 +12,7 @@ from service.measures.layered import Layered, layered
 from service.networks.checkpoints import Network
 from service.networks.datasets import USUAL, Choice, Items, open_dataset
 from service.networks.loading import chosen_device
-from service.results import NetworkFacts
+from service.results import NetworkFacts, Summary
 from service.storage import activations, coverage
 from service.storage.database import OnWait, Store
 from service.subjects import Checkpoint, Site
@@ -40,6 +40,36 @@ class LayerClouds:
         return self.sites[0].dataset
 
 
+def summarised_sites(
+    store: Store,
+    checkpoint: Checkpoint,
+    items: Items,
+    sample: int,
+    network: Callable[[], Network],
+    *,
+    batch_size: int | None = None,
+    flow_run_id: str | None = None,
+    on_wait: OnWait = None,
+) -> list[Site]:
+    """The sites of a checkpoint on a dataset by depth, their summaries in the store; where one is not there, by one forward
+    pass, recorded as such, for which `network` is called. Raises BadInput, NetworkMismatch, StoreBusy."""
+    question = Question(items, (), None, False, sample)
+    measure_checkpoint(
+        store, checkpoint, question, network, batch_size=batch_size, flow_run_id=flow_run_id, on_wait=on_wait
+    )
+    return coverage.recorded_sites(store, checkpoint.checkpoint_id, items.dataset.name)
+
+
+def refuse_non_finite(summaries: Iterable[Summary]) -> None:
+    """Raise BadInput where states are NaN or infinite."""
+    for summary in summaries:
+        if summary.non_finite:
+            raise BadInput(
+                f"layer {summary.site.layer} of {summary.site.checkpoint.label} has {summary.non_finite} states that are "
+                "NaN or infinite: give --dtype float32, or another checkpoint"
+            )
+
+
 def layer_clouds(
     store: Store,
     checkpoint: Checkpoint,
@@ -51,28 +81,20 @@ def layer_clouds(
     flow_run_id: str | None = None,
     on_wait: OnWait = None,
 ) -> LayerClouds:
-    """The clouds of a checkpoint on a dataset, read from the store; where a summary is not there, by one forward pass,
-    recorded as such, for which `network` is called.
+    """The clouds of a checkpoint on a dataset, read from the store as `summarised_sites` has it.
 
     Raises BadInput (fewer than two blocks, states that are NaN or infinite or all alike), NetworkMismatch, StoreBusy.
     """
-    question = Question(items, (), None, False, sample)
-    measure_checkpoint(
-        store, checkpoint, question, network, batch_size=batch_size, flow_run_id=flow_run_id, on_wait=on_wait
+    found = summarised_sites(
+        store, checkpoint, items, sample, network, batch_size=batch_size, flow_run_id=flow_run_id, on_wait=on_wait
     )
-    found = coverage.recorded_sites(store, checkpoint.checkpoint_id, items.dataset.name)
     sites = tuple(site for site in found if site.stream != "final")
     if len(sites) - 1 < FEWEST_BLOCKS:
         raise BadInput(
             f"{checkpoint.label} has {len(sites) - 1} block: layers are told apart in a network of two or more"
         )
     summaries = [activations.read_summary(store, site) for site in sites]
-    for summary in summaries:
-        if summary.non_finite:
-            raise BadInput(
-                f"layer {summary.site.layer} of {checkpoint.label} has {summary.non_finite} states that are NaN or "
-                "infinite: give --dtype float32, or another checkpoint"
-            )
+    refuse_non_finite(summaries)
     states = [summary.states for summary in summaries]
     clouds = layered([site.layer for site in sites], states, summaries[0].sample, items.documents())
     return LayerClouds(sites, summaries[0].facts, clouds)
