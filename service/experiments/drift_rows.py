@@ -9,7 +9,7 @@ from typing import Any
 from service.experiments.layer_clouds import LayerClouds
 from service.experiments.measure_layers import measure_row
 from service.experiments.progress import Progress, tell
-from service.measures import Cloud, find, joint_reduction, layer_path, norm_growth
+from service.measures import Cloud, find, joint_reduction, layer_path, norm_controls, norm_growth
 from service.measures.joint_reduction import REDUCTIONS, Plane
 from service.measures.layered import Layered
 from service.networks.coordinated_sample import coordinated_sample
@@ -62,7 +62,7 @@ def _path_rows(found: LayerClouds, procedure: str) -> Iterator[Row]:
     versions = {one.name: one.version for one in layer_path.DECLARED}
     for positions in POSITIONS[procedure]:
         clouds = _kept(found.clouds, positions)
-        path = layer_path.layer_path(layer_path.normalised(clouds) if procedure == "released" else clouds)
+        path = layer_path.layer_path(norm_controls.unit_vectors(clouds) if procedure == "released" else clouds)
         for site, measured in zip(found.sites, path, strict=True):
             for name, estimate in measured.items():
                 row = _metric(name, versions[name], f"{procedure}/{positions}", estimate)

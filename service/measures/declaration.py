@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from service.errors import BadShape
+from service.measures.centred import centred_points
 from service.results import Estimate, Moments
 
 # The same token in the same place gives the same state only up to the order in which a batch was summed: differences
@@ -141,8 +142,7 @@ def refuse_or_lack(a: Cloud, b: Cloud) -> str | None:
 def _differ(cloud: Cloud) -> bool:
     """Whether the points differ by more than rounding."""
     if "differ" not in cloud.cache:
-        points = cloud.points - cloud.points[:1].double()
-        points -= points.mean(dim=0, keepdim=True)
+        points = centred_points(cloud.points)
         size = torch.linalg.vector_norm(cloud.points, dtype=torch.float64)
         cloud.cache["differ"] = bool(torch.linalg.vector_norm(points) > RESOLUTION[cloud.points.dtype] * size)
     return bool(cloud.cache["differ"])

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from service.measures.centred import centred_points
 from service.measures.declaration import RESOLUTION, Cloud, PairMeasure
 from service.results import Estimate
 
@@ -51,8 +52,7 @@ class Factor:
 
 def factor(cloud: Cloud) -> Factor:
     """The cloud taken apart, on the device where it is."""
-    points = cloud.points - cloud.points[:1].double()
-    points -= points.mean(dim=0, keepdim=True)
+    points = centred_points(cloud.points)
     basis, scales, directions = torch.linalg.svd(points, full_matrices=False)
     rounding = RESOLUTION[cloud.points.dtype] * torch.linalg.vector_norm(cloud.points, dtype=torch.float64)
     rank = int((scales > rounding).sum())

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from service.errors import BadInput, UnknownName
 from service.measures.declaration import Declared
-from service.measures.layer_path import normalised
 from service.measures.layered import Layered
+from service.measures.norm_controls import unit_vectors
 
 REDUCTIONS = ("pca", "tsne", "umap")
 FEWEST_POINTS = 6  # of all layers together: fewer have no plane of neighbours
@@ -64,7 +64,7 @@ def joint_reduction(clouds: Layered, reduction: str, to_unit_length: bool, seed:
 
     if reduction not in REDUCTIONS:
         raise UnknownName.of("reduction", reduction, REDUCTIONS)
-    scaled = normalised(clouds) if to_unit_length else clouds
+    scaled = unit_vectors(clouds) if to_unit_length else clouds
     layers, points, width = scaled.states.shape
     matrix = scaled.states.reshape(layers * points, width).double().cpu().numpy()
     if len(matrix) < FEWEST_POINTS:

@@ -22,12 +22,6 @@ FIRST = "there is no earlier layer"
 Path = Mapping[str, Estimate]
 
 
-def normalised(clouds: Layered) -> Layered:
-    """Every vector scaled to length 1; a vector of zeros stays as it is."""
-    lengths = torch.linalg.vector_norm(clouds.states, dim=2, keepdim=True)
-    return clouds.with_states(clouds.states / lengths.masked_fill(lengths == 0, 1.0))
-
-
 def layer_path(clouds: Layered) -> list[Path]:
     """The path through the clouds' centroids c_k, layer by layer, by the measures' names; standard errors by the
     infinitesimal jackknife over texts.

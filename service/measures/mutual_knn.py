@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from service.measures.centred import centred_points
 from service.measures.declaration import Cloud, PairMeasure
 from service.measures.factor import ANY_ROTATION
 from service.measures.relation import BLOCK_ENTRIES
@@ -17,8 +18,7 @@ NEIGHBOURS = 10
 def neighbour_numbers(cloud: Cloud) -> Int[Tensor, "points neighbours"] | None:
     """The numbers of each point's nearest points, itself left out; None where there are too few. Of points equally far the
     ones that the sort puts first."""
-    points = cloud.points - cloud.points[:1].double()
-    points -= points.mean(dim=0, keepdim=True)
+    points = centred_points(cloud.points)
     if len(points) < NEIGHBOURS + 2:
         return None
     squares = points.square().sum(dim=1)

@@ -18,8 +18,8 @@ def norms(clouds: Layered) -> Float[Tensor, "layers points"]:
 
 def unit_vectors(clouds: Layered) -> Layered:
     """Every state scaled to length 1; one of length 0 stays."""
-    lengths = norms(clouds).clamp(min=1e-30).float()
-    return replace(clouds, states=clouds.states / lengths[:, :, None])
+    lengths = norms(clouds).clamp(min=1e-30).to(clouds.states.dtype)
+    return clouds.with_states(clouds.states / lengths[:, :, None])
 
 
 def norms_alone(clouds: Layered) -> Layered:

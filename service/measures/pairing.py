@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from service.errors import BadInput
+from service.measures.centred import centred_points
 from service.results import SampledTokens
 from service.subjects import Positions
 
@@ -43,7 +44,6 @@ def without_top(points: Float[Tensor, "points width"], count: int) -> Float[Tens
         raise BadInput(f"the number of principal components taken out is 0 or more; got {count}")
     if count == 0:
         return points
-    centred = points - points[:1].double()
-    centred -= centred.mean(dim=0, keepdim=True)
+    centred = centred_points(points)
     axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -count:]
     return (centred - centred @ axes @ axes.T).to(points.dtype)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from service.measures.centred import centred_points
 from service.measures.declaration import Cloud
 from service.results import Estimate
 
@@ -17,8 +18,7 @@ ROUNDING = 32 * torch.finfo(torch.float64).eps
 
 def squared_distances(cloud: Cloud) -> Float[Tensor, "points points"]:
     """Squared Euclidean distances, taken in float64 and kept as float32, with zeros on the diagonal."""
-    points = cloud.points - cloud.points[:1].double()
-    points -= points.mean(dim=0, keepdim=True)
+    points = centred_points(cloud.points)
     points /= points.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
     squares = points.square().sum(dim=1)
     found = points.new_empty(len(points), len(points), dtype=torch.float32)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from service.measures.centred import centred_points
 from service.measures.declaration import Cloud, PairMeasure
 from service.measures.factor import ANY_ROTATION
 from service.results import Estimate
@@ -15,8 +16,7 @@ MOST_ANCHORS = 256
 
 def unit_points(cloud: Cloud) -> Float[Tensor, "points width"]:
     """The centred points at length 1; a point at the mean stays at zero."""
-    points = cloud.points - cloud.points[:1].double()
-    points -= points.mean(dim=0, keepdim=True)
+    points = centred_points(cloud.points)
     return torch.nn.functional.normalize(points, dim=1, eps=torch.finfo(torch.float64).tiny)
 
 

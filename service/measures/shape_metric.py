@@ -7,6 +7,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
+from service.measures.canonical_correlation import ANY_LINEAR_MAP
 from service.measures.factor import Cross, Factor, linear
 from service.results import Estimate
 
@@ -52,7 +53,7 @@ PAIR_MEASURES = (
         unit="radians",
         upper=math.pi / 2,
         larger_is_more_alike=False,
-        invariant_to=frozenset({"translation", "rotation", "scaling", "permutation", "invertible"}),
+        invariant_to=ANY_LINEAR_MAP,
     ),
     linear(
         "shape_half_whitened",

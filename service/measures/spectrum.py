@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from service.measures.centred import centred_points
 from service.measures.declaration import RESOLUTION, Cloud
 
 FEW = 200
@@ -41,13 +42,9 @@ class Leading:
 
 
 def centred(cloud: Cloud) -> Float[Tensor, "points width"]:
-    """The points minus their mean, float64 on the device where they are: float32 would lose them beside a massive
-    activation that all share."""
+    """The points minus their mean, in float64, taken once."""
     if "centred" not in cloud.cache:
-        # Minus the first point before minus the mean, so that equal points come out as exactly zero.
-        points = cloud.points - cloud.points[:1].double()
-        points -= points.mean(dim=0, keepdim=True)
-        cloud.cache["centred"] = points
+        cloud.cache["centred"] = centred_points(cloud.points)
     return cast(Tensor, cloud.cache["centred"])
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.measures.layer_path import DECLARED, NAMES, layer_path, normalised
+from service.measures.layer_path import DECLARED, NAMES, layer_path
 from service.measures.layered import Layered
 
 
@@ -140,13 +138,6 @@ def test_an_undefined_value_says_why():
 def test_a_straight_path_has_an_angle_without_an_error():
     angle = layer_path(path_of([[0.0, 0], [1, 0], [2, 0]]))[1]["drift_angle"]
     assert (angle.value, angle.std_error) == (0, None)
-
-
-def test_normalised_vectors_have_length_1_and_zeros_stay():
-    states = torch.tensor([[[3.0, 4], [0, 0]], [[0, 2], [1, 1]]])
-    found = normalised(clouds_of(states)).states
-    expected = torch.tensor([[[0.6, 0.8], [0, 0]], [[0, 1], [math.sqrt(0.5), math.sqrt(0.5)]]])
-    assert torch.allclose(found, expected)
 
 
 def test_every_measure_declares_itself():

@@ -29,12 +29,14 @@ def test_layers_that_differ_in_their_norm_alone_are_told_by_the_norm_and_by_noth
     assert accuracy(norm_controls.unit_vectors) < 0.45
 
 
-def test_unit_vectors_have_length_one_and_a_zero_vector_stays():
+def test_unit_vectors_have_length_one_and_their_direction_and_a_zero_vector_stays():
     clouds = some_clouds()
-    clouds.states[0, 0] = 0
-    lengths = norm_controls.norms(norm_controls.unit_vectors(clouds))
+    clouds.states[0, 0], clouds.states[0, 1] = 0, torch.arange(clouds.states.shape[2])
+    found = norm_controls.unit_vectors(clouds)
+    lengths = norm_controls.norms(found)
     assert lengths[0, 0] == 0
     assert lengths[1].tolist() == pytest.approx([1.0] * 300)
+    assert found.states[0, 1].tolist() == pytest.approx((clouds.states[0, 1] / clouds.states[0, 1].norm()).tolist())
 
 
 def test_random_directions_have_each_layer_s_own_norms_and_no_direction():
