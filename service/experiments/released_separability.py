@@ -23,7 +23,7 @@ def released(separator: Separator, dataset: str) -> Tables:
     shares = []
     total: Any = 0
     for seed in range(min(FEWER, separator.seeds)):
-        fit = Fit(seed, _probe(clouds, seed, "page"), clouds, separation.held_out_texts(clouds, seed))
+        fit = Fit(seed, _probe(clouds, seed, "page"), clouds, None)  # no text is held out
         found = _tested(fit.classifier, clouds)
         rows += _rows("separability", "all dimensions", fit, found, dataset)
         total = total + found.counts
@@ -50,7 +50,8 @@ def _once(fit: Fit, dataset: str) -> Rows:
     rows += _rows("norm", "as they are", fit, _tested(probe, clouds), dataset)
     random = norm_controls.released_random_directions(clouds, 0)
     condition = "random directions with the layers' norms"
-    return rows + _rows("norm", condition, fit, separation.evaluated(probe, random), dataset)
+    found = separation.evaluated(probe, random)
+    return rows + _rows("norm", condition, fit, found, dataset, tested_texts=random.texts)
 
 
 def _masks(fit: Fit, dataset: str) -> Rows:
@@ -65,9 +66,21 @@ def _masks(fit: Fit, dataset: str) -> Rows:
     return rows
 
 
-def _rows(question: str, condition: str, fit: Fit, found: Confusion, dataset: str, amount: float | None = None) -> Rows:
+def _rows(
+    question: str,
+    condition: str,
+    fit: Fit,
+    found: Confusion,
+    dataset: str,
+    amount: float | None = None,
+    tested_texts: int | None = None,
+) -> Rows:
+    held = separation.held_out_vectors(fit.clouds, SPLIT)
+    texts = separation.texts_of(fit.clouds, ~held), tested_texts or separation.texts_of(fit.clouds, held)
     note = "a fifth of the vectors held out, not of the texts"
-    return score_rows(question, condition, fit, found, dataset, amount=amount, procedure="released", note=note)
+    return score_rows(
+        question, condition, fit, found, dataset, amount=amount, procedure="released", note=note, texts=texts
+    )
 
 
 def _probe(clouds: Layered, seed: int, scaling: Scaling) -> ReleasedProbe:

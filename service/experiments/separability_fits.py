@@ -37,9 +37,9 @@ class Fit:
         return self.clouds.where(separation.in_texts(self.clouds, self.held))
 
     @property
-    def texts(self) -> dict[str, int]:
-        """How many texts it was trained and tested on, as columns."""
-        return {"train_texts": self.clouds.texts - len(self.held), "test_texts": len(self.held)}
+    def texts(self) -> tuple[int, int]:
+        """How many texts it was trained on, and how many were held out."""
+        return self.clouds.texts - len(self.held), len(self.held)
 
 
 def train(clouds: Layered, classifier: str = "logistic") -> Classifier:
@@ -97,10 +97,12 @@ def score_rows(
     classifier: str = "logistic",
     procedure: str = "corrected",
     note: str | None = None,
-    test_texts: int | None = None,
+    texts: tuple[int, int] | None = None,
 ) -> Rows:
-    """What a classifier confuses as rows of ``separability_scores``: one over all layers, one for each."""
+    """What a classifier confuses as rows of ``separability_scores``: one over all layers, one for each. `texts` are how many it
+    was trained and tested on, where those are not the fit's own."""
     layers: Sequence[int] = fit.clouds.layers
+    train_texts, test_texts = texts or fit.texts
     common = {
         "tested_on": tested_on,
         "procedure": procedure,
@@ -111,12 +113,11 @@ def score_rows(
         "amount": amount,
         "length": length,
         "seed": fit.seed,
-        **fit.texts,
+        "train_texts": train_texts,
+        "test_texts": test_texts,
         "chance": 1 / len(layers),
         "note": note,
     }
-    if test_texts is not None:
-        common["test_texts"] = test_texts
     tested = found.counts.sum(1).tolist()
     overall = {"layer": None, "n_tested": found.tested, "accuracy": found.accuracy, "within_one": found.within_one}
     rows = [{**common, **overall}]

@@ -242,7 +242,8 @@ def leak(separator: Separator, dataset: str) -> Tables:
         classes = len(separator.clouds.layers)
         other = logistic_regression(points[~held], labels[~held], classes, start=fit.classifier)
         found = separation.confusion(other.predict(points[held]), labels[held], classes)
-        rows += score_rows("leak", "held-out vectors", fit, found, dataset)
+        texts = separation.texts_of(separator.clouds, ~held), separation.texts_of(separator.clouds, held)
+        rows += score_rows("leak", "held-out vectors", fit, found, dataset, texts=texts)
     return {"separability_scores": rows}
 
 

@@ -105,10 +105,11 @@ def _one_way(own: Side, other: Side) -> Tables:
     for fit in own.separator.every():
         rows += score_rows("transfer", "held-out texts", fit, evaluated(fit.classifier, fit.test), own.key)
         found = evaluated(fit.classifier, other.separator.clouds)
-        texts = other.separator.clouds.texts
-        rows += score_rows("transfer", "another dataset", fit, found, other.key, test_texts=texts)
+        texts = fit.texts[0], other.separator.clouds.texts
+        rows += score_rows("transfer", "another dataset", fit, found, other.key, texts=texts)
         plain = own.plain.where(separation.in_texts(own.plain, fit.held))
-        rows += score_rows("transfer", "without punctuation", fit, evaluated(fit.classifier, plain), own.plain_key)
+        found, texts = evaluated(fit.classifier, plain), (fit.texts[0], plain.texts)
+        rows += score_rows("transfer", "without punctuation", fit, found, own.plain_key, texts=texts)
     return {"separability_scores": rows}
 
 
@@ -117,9 +118,10 @@ def _mixed(first: Side, second: Side) -> Tables:
     for seed in range(first.seeds):
         parts = [Fit(seed, None, side.separator.clouds, _held(side, seed)) for side in (first, second)]
         classifier: Any = train(separation.merged(parts[0].train, parts[1].train))
+        trained = sum(part.texts[0] for part in parts)
         for side, part in zip((first, second), parts, strict=True):
-            found = evaluated(classifier, part.test)
-            rows += score_rows("transfer", "trained on the mixture", part, found, side.key)
+            found, texts = evaluated(classifier, part.test), (trained, part.texts[1])
+            rows += score_rows("transfer", "trained on the mixture", part, found, side.key, texts=texts)
     return {"separability_scores": rows}
 
 

@@ -108,6 +108,11 @@ def held_out_vectors(clouds: Layered, seed: int) -> Bool[Tensor, " points"]:
     return keep
 
 
+def texts_of(clouds: Layered, vectors: Bool[Tensor, " points"]) -> int:
+    """How many texts those of the vectors of all layers are of."""
+    return len(clouds.text.repeat(len(clouds.layers))[vectors].unique())
+
+
 def resampled(clouds: Layered, seed: int) -> Layered:
     """As many texts as there are, drawn with replacement: a bootstrap in which a text's tokens stay together."""
     texts, owner = clouds.text.unique(return_inverse=True)

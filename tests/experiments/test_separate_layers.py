@@ -141,6 +141,20 @@ def test_transfer_tests_both_ways_without_punctuation_and_on_the_mixture(asked):
     assert {row["test_texts"] for row in rows if row["condition"] == "another dataset"} == {30}
 
 
+def test_every_row_says_how_many_texts_were_trained_and_tested_on(asked):
+    rows = answer(asked, "select * from lab.separability_scores where layer is null and question <> 'scaling'")
+    found = {(row["procedure"], row["condition"]): (row["train_texts"], row["test_texts"]) for row in rows}
+    others = {
+        ("corrected", "held-out vectors"): (30, 30),
+        ("corrected", "another dataset"): (24, 30),
+        ("corrected", "trained on the mixture"): (48, 6),
+    }
+    for asked_for, texts in found.items():
+        assert texts == (others.get(asked_for, (24, 6)) if asked_for[0] == "corrected" else (30, 30)), asked_for
+    assert others.keys() <= found.keys()
+    assert ("released", "unit vectors") in found
+
+
 def test_scaling_has_a_row_for_each_number_of_texts_and_length(asked):
     rows = answer(asked, "select texts, length, parameters, n_tested from lab.separability_scaling where layer is null")
     assert {(row["texts"], row["length"]) for row in rows} == {(10, 8), (20, 8), (10, 20), (20, 20)}
