@@ -11,51 +11,20 @@ from sqlalchemy import Connection, text
 from service.errors import BadInput, NetworkMismatch
 from service.storage import ledger
 from service.storage.places import Place
+from service.storage.schema import metadata
 
-ORDER = (
-    "models",
-    "checkpoints",
-    "datasets",
-    "measures",
-    "activations",
-    "layer_metrics",
-    "checkpoint_losses",
-    "training_losses",
-    "training_metrics",
-    "early_warning_scores",
-    "checkpoint_metrics",
-    "drift_points",
-    "separability_scores",
-    "separability_confusions",
-    "dimension_contributions",
-    "top_dimension_overlaps",
-    "pair_metrics",
-    "stitches",
-    "stitch_curves",
-    "runs",
-)
-ALREADY = {
+SUBJECTS = ("models", "checkpoints", "datasets", "measures")
+# a site that was read again has other states; what else is there already is an error, for a run is fed once
+AGAIN = {
+    **dict.fromkeys(SUBJECTS, "on conflict do nothing"),
     "activations": (
         "on conflict (site_id) do update set points = excluded.points, width = excluded.width, dtype = excluded.dtype, "
         "attention = excluded.attention, tokens_seen = excluded.tokens_seen, non_finite = excluded.non_finite, "
         "digest = excluded.digest, run_id = excluded.run_id where activations.digest <> excluded.digest"
     ),
-    "layer_metrics": "",
-    "checkpoint_losses": "",
-    "training_losses": "",
-    "training_metrics": "",
-    "early_warning_scores": "",
-    "checkpoint_metrics": "",
-    "drift_points": "",
-    "separability_scores": "",
-    "separability_confusions": "",
-    "dimension_contributions": "",
-    "top_dimension_overlaps": "",
-    "pair_metrics": "",
-    "stitches": "",
-    "stitch_curves": "",
-    "runs": "",
 }
+FACTS = sorted(set(metadata.tables) - set(AGAIN) - {"runs"})
+ORDER = (*AGAIN, *FACTS, "runs")  # subjects before what refers to them, and a run when all of it is there
 
 
 def recorded_runs(connection: Connection) -> set[str]:
@@ -75,9 +44,10 @@ def _insert(connection: Connection, name: str, rows: pa.Table) -> None:
     driver: Any = connection.connection.driver_connection
     driver.register("incoming", rows)
     try:
-        ending = ALREADY.get(name, "on conflict do nothing")
         columns = ", ".join(f'"{column}"' for column in rows.column_names)
-        connection.exec_driver_sql(f"insert into main.{name} ({columns}) select {columns} from incoming {ending}")
+        connection.exec_driver_sql(
+            f"insert into main.{name} ({columns}) select {columns} from incoming {AGAIN.get(name, '')}"
+        )
     finally:
         driver.unregister("incoming")
 
