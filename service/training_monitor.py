@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from service.errors import BadInput, IsoscopeError
-from service.experiments.probe_measures import measure_rows, probe_results
+from service.experiments.measure_rows import measure_rows
+from service.experiments.probe_measures import IN_LOOP, probe_results
 from service.experiments.runs import ended_run, now
+from service.measures import find
 from service.networks.loading import longest_input
 from service.networks.training_probe import PROBE_LENGTH, Probe, text_probe
 from service.results import ProbeResult, TrainingStep
@@ -141,7 +143,13 @@ class GeometryMonitor:
         identity = content_id("monitor", self.name, begun.isoformat(), os.getpid(), id(self), self._written)
         run = ended_run("monitor_training", parameters, begun, device=device, run_id=identity)
         return TrainingEntry(
-            run, self.name, "monitor", tuple(self._steps), self.probe.name, measure_rows(), tuple(self._results)
+            run,
+            self.name,
+            "monitor",
+            tuple(self._steps),
+            self.probe.name,
+            measure_rows(map(find, IN_LOOP)),
+            tuple(self._results),
         )
 
     def _warn(self, message: str) -> None:

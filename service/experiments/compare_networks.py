@@ -12,6 +12,7 @@ from datetime import datetime
 
 from service.errors import BadInput
 from service.experiments.layer_clouds import refuse_non_finite, summarised_sites
+from service.experiments.measure_rows import measure_rows
 from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
 from service.measures import Cloud, PairMeasure, find_pair
@@ -142,9 +143,9 @@ class Comparer:
         measured = time.perf_counter() - started
         run = self._run(pair, lacking, begun, first[0].facts.device, measured)
         tables = {"pair_metrics": pair_rows(results, self.comparison.permutations)}
-        named = {measure.name: measure_row(measure) for measures in lacking.values() for measure in measures}
+        asked = measure_rows({measure.name: measure for some in lacking.values() for measure in some}.values())
         identity = pair.first.checkpoint.checkpoint_id
-        found = Findings(run, identity, self.items.dataset.name, tables, list(named.values()))
+        found = Findings(run, identity, self.items.dataset.name, tables, asked)
         record_findings(self.store, found, self.on_wait, shared=("run_id",))
         return Outcome(pair.label, self.items.dataset.name, len(results), pairs, warning, measured)
 
@@ -247,19 +248,3 @@ def _result(one: Compared, first: Sequence[Summary], second: Sequence[Summary], 
 
 def _named(checkpoint: Checkpoint) -> dict[str, object]:
     return {"model": checkpoint.model, "step": checkpoint.step, "revision": checkpoint.revision}
-
-
-def measure_row(measure: PairMeasure) -> dict[str, object]:
-    """What the table of measures holds of one."""
-    return {
-        "measure": measure.name,
-        "version": measure.version,
-        "subject": "pair",
-        "unit": measure.unit,
-        "lower": measure.lower,
-        "upper": measure.upper,
-        "symmetric": measure.symmetric,
-        "source": measure.source,
-        "std_error": "none; the null's standard deviation stands beside it",
-        "larger_is_more_alike": measure.larger_is_more_alike,
-    }

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.errors import BadInput
-from service.experiments.drift_rows import SEED, drift_rows, measure_rows
+from service.experiments.drift_rows import MEASURED, NORMS, SEED, drift_rows
 from service.experiments.layer_clouds import LayerClouds, layer_clouds
 from service.experiments.measure_layers import Stopwatch
+from service.experiments.measure_rows import measure_rows
 from service.experiments.progress import tell_waiting
 from service.experiments.runs import ended_run, now
+from service.measures import find
 from service.networks.checkpoints import CheckpointSource, Network, find_checkpoints
 from service.networks.datasets import Choice, Items, open_dataset
 from service.settings import Settings
@@ -180,4 +182,4 @@ def _findings(found: LayerClouds, question: DriftQuestion, procedure: str, flow_
         seed=SEED,
         seconds=watch.seconds,
     )
-    return Findings(run, checkpoint_id, found.dataset, tables, measure_rows())
+    return Findings(run, checkpoint_id, found.dataset, tables, measure_rows([*MEASURED, *map(find, NORMS)]))

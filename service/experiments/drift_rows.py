@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from service.experiments.layer_clouds import LayerClouds
-from service.experiments.measure_layers import measure_row
 from service.experiments.progress import Progress, tell
 from service.measures import Cloud, find, joint_reduction, layer_path, norm_controls, norm_growth
 from service.measures.joint_reduction import REDUCTIONS, Plane
@@ -25,6 +24,7 @@ PLANES = {
 }
 DRAWN = {"corrected": "not-first", "released": "all"}
 Row = dict[str, Any]
+MEASURED = (*layer_path.DECLARED, *norm_growth.DECLARED, *joint_reduction.DECLARED)
 
 
 def drift_rows(found: LayerClouds, procedure: str, points: int) -> dict[str, list[Row]]:
@@ -41,13 +41,6 @@ def drift_rows(found: LayerClouds, procedure: str, points: int) -> dict[str, lis
         "checkpoint_metrics": checkpoint_metrics,
         "drift_points": drift_points,
     }
-
-
-def measure_rows() -> list[Row]:
-    """What the table of measures holds of all that is measured here."""
-    declared = (*layer_path.DECLARED, *norm_growth.DECLARED, *joint_reduction.DECLARED)
-    rows: list[Row] = [asdict(one) | {"measure": one.name, "symmetric": None} for one in declared]
-    return [*rows, *(measure_row(find(name)) for name in NORMS)]
 
 
 def _kept(clouds: Layered, positions: str) -> Layered:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from service.experiments.layer_question import Missing, Question, Wish, asked_sites, missing
+from service.experiments.measure_rows import measure_rows
 from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
 from service.measures import Cloud, LayerMeasure
@@ -175,7 +176,7 @@ def measured(
         checkpoint=checkpoint,
         facts=facts,
         dataset=question.items.dataset,
-        measures=[measure_row(measure) for measure in question.measures],
+        measures=measure_rows(question.measures),
         summaries=stored,
         results=results,
         loss=stored[0][0].loss if stored else None,
@@ -184,21 +185,6 @@ def measured(
     worker = f"{platform.node()}:{os.getpid()}"
     outcome = Outcome(checkpoint, len(wishes), len(results), loaded, sum(watch.seconds.values()), worker)
     return Measured(outcome, rows_of(entry))
-
-
-def measure_row(measure: LayerMeasure) -> dict[str, object]:
-    """What the table of measures holds of one."""
-    return {
-        "measure": measure.name,
-        "version": measure.version,
-        "subject": "layer",
-        "unit": measure.unit,
-        "lower": measure.lower,
-        "upper": measure.upper,
-        "symmetric": None,
-        "source": measure.source,
-        "std_error": measure.std_error,
-    }
 
 
 def _stored_summaries(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from service.experiments.measure_layers import measure_row
 from service.measures import Cloud, find
 from service.measures.twonn import fitted
 from service.networks.training_probe import Probe
@@ -40,8 +39,3 @@ def _procedure(name: str) -> Callable[[Cloud], Estimate]:
     if name == "twonn":
         return fitted
     return lambda cloud: find(name).corrected(cloud)[""]
-
-
-def measure_rows() -> list[dict[str, Any]]:
-    """The in-loop measures as rows of the table of measures."""
-    return [measure_row(find(name)) for name in IN_LOOP]

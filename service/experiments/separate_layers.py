@@ -13,11 +13,13 @@ from typing import Any
 
 from service.errors import BadInput, UnknownName
 from service.experiments.layer_clouds import CloudReader, LayerClouds
+from service.experiments.measure_rows import measure_rows
 from service.experiments.progress import Progress, tell
 from service.experiments.released_separability import released
 from service.experiments.runs import ended_run, now
 from service.experiments.separability_fits import Separator, Tables
 from service.experiments.separability_questions import QUESTIONS, chosen_mask, separability
+from service.measures import weight_space
 from service.measures.classifiers import CLASSIFIERS
 from service.measures.separation import refuse_few_texts
 from service.networks.datasets import Choice
@@ -27,26 +29,6 @@ from service.subjects import Checkpoint
 
 EXPERIMENT = "separate_layers"
 OTHERS = ("separability", "released", "mask")
-METRICS = [
-    {
-        "measure": name,
-        "version": 1,
-        "subject": "checkpoint",
-        "unit": "directions",
-        "lower": 1.0,
-        "upper": None,
-        "symmetric": None,
-        "source": source,
-        "std_error": "between the seeds' held-out texts",
-    }
-    for name, source in (
-        (
-            "separability_weight_rank",
-            "Huang 2024, Exploring the Evolution and Migration of Different Layer Embedding in LLMs",
-        ),
-        ("separability_weight_effective_rank", "Roy and Vetterli 2007, The effective rank"),
-    )
-]
 
 
 @dataclass(frozen=True)
@@ -161,7 +143,7 @@ def recorded(
     run = ended_run(
         experiment, parameters, begun, identity, dataset, device=device, flow_run_id=flow_run_id, seconds=seconds
     )
-    measures = METRICS if "checkpoint_metrics" in tables else ()
+    measures = measure_rows(weight_space.DECLARED) if "checkpoint_metrics" in tables else ()
     findings = Findings(run, identity, dataset, tables, measures)
     record_findings(reader.store, findings, reader.on_wait)
     return findings.rows

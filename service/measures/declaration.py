@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -76,6 +76,7 @@ class LayerMeasure:
     released: Procedure | None = None
     neighbours: int = 0
     needs_previous: bool = False
+    subject: ClassVar[str] = "layer"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class PairMeasure:
     prepare: Callable[[Cloud], Any]
     compare: Callable[[Any, Any, Tensor | None], Estimate]
     of_cross: Callable[[Any], Estimate] | None = None
+    subject: ClassVar[str] = "pair"
+    std_error: ClassVar[str] = "none; the null's standard deviation stands beside it"
 
     def of(self, a: Cloud, b: Cloud, order: Int[Tensor, " points"] | None = None) -> Estimate:
         """The value of a pair; undefined, with the reason, where a cloud has none. Raises BadShape where the clouds do not

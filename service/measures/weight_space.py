@@ -8,7 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from service.measures.declaration import Declared
 from service.measures.logistic_regression import LinearClassifier
+
+STUDY = "Huang 2024, Exploring the Evolution and Migration of Different Layer Embedding in LLMs"
+EFFECTIVE_RANK = "Roy and Vetterli 2007, The effective rank"
 
 
 def _differences(weights: Float[Tensor, "classes width"]) -> Float[Tensor, "classes width"]:
@@ -37,3 +41,13 @@ def projected(classifier: LinearClassifier, directions: int) -> LinearClassifier
     left, sizes, right = torch.linalg.svd(_differences(classifier.weights), full_matrices=False)
     kept = (left[:, :directions] * sizes[:directions]) @ right[:directions]
     return replace(classifier, weights=kept.to(classifier.weights.dtype))
+
+
+def _declared(name: str, source: str) -> Declared:
+    return Declared(name, 1, "checkpoint", "directions", 1.0, None, source, "between the seeds' held-out texts")
+
+
+DECLARED = (
+    _declared("separability_weight_rank", STUDY),
+    _declared("separability_weight_effective_rank", EFFECTIVE_RANK),
+)

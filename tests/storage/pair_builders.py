@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from store_builders import DATASET, a_run
 
-from service.experiments.compare_networks import measure_row
+from service.experiments.measure_rows import measure_rows
 from service.measures import find_pair
 from service.results import Estimate, Null, PairResult
 from service.storage.coverage import recorded_sites
@@ -30,4 +30,4 @@ def some_pairs(store, first, second):
     ]
     tables = {"pair_metrics": pair_rows(results, 9)}
     run = a_run(first, 95, experiment="compare_networks")
-    return Findings(run, first.checkpoint_id, DATASET.name, tables, [measure_row(find_pair("linear_cka"))])
+    return Findings(run, first.checkpoint_id, DATASET.name, tables, measure_rows([find_pair("linear_cka")]))
