@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from service import __version__
+from service import cli_options as options
 from service.cli_options import layer_numbers
 from service.cli_output import OneLineErrors, progress_bar, show_json, show_table
 from service.command_compare import compare
@@ -33,7 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Runner = Literal["local", "ray"]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 LISTED = ("models", "checkpoints", "datasets", "measures", "runs", "views")
 
 
@@ -64,30 +64,20 @@ def main(
 
 @app.command()
 def shape(
-    model: Annotated[str, typer.Argument(help="A hub name, a checkpoint folder, or a folder of checkpoint folders.")],
-    revision: Annotated[
-        list[str] | None, typer.Option(help="A revision or a pattern such as 'step*'; repeat for several.")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
-    ] = None,
-    measure: Annotated[list[str] | None, typer.Option(help="A measure's name; all of them if not given.")] = None,
-    layers: Annotated[str | None, typer.Option(help="Layers to measure, such as 0,3-6; all if not given.")] = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="Run at least this many tokens.")] = None,
-    window: Annotated[int | None, typer.Option(min=8, help="Characters in a window of text.")] = None,
-    sample: Annotated[int | None, typer.Option(min=16, help="States kept of each layer.")] = None,
-    as_released: Annotated[
-        bool, typer.Option("--as-released", help="Also measure by the published procedures as their authors run them.")
-    ] = False,
-    name: Annotated[str | None, typer.Option(help="What to call a local model in the store.")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, cpu or auto.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")
-    ] = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the model's repository brings.")
-    ] = False,
+    model: options.Model,
+    revision: options.Revisions = None,
+    dataset: options.Datasets = None,
+    measure: options.Measures = None,
+    layers: options.Layers = None,
+    tokens: options.FewestTokens = None,
+    window: options.Window = None,
+    sample: options.Sample = None,
+    as_released: options.MeasuredAsReleased = False,
+    name: options.Name = None,
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    batch_size: options.BatchSize = None,
+    trust_remote_code: options.TrustRemoteCode = False,
     runner: Annotated[
         Runner, typer.Option(help="Where checkpoints are measured: here, or by Ray's workers.")
     ] = "local",
@@ -96,7 +86,7 @@ def shape(
     ] = None,
     num_gpus: Annotated[float, typer.Option(min=0, help="GPUs that Ray gives to each checkpoint.")] = 0.0,
     num_cpus: Annotated[float, typer.Option(min=0, help="CPU cores that Ray gives to each checkpoint.")] = 1.0,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Measure how the cloud of hidden states is shaped, layer by layer and checkpoint by checkpoint."""
     settings = Settings()
@@ -154,7 +144,7 @@ def sql(
     ],
     format: Annotated[Format, typer.Option(help="How the answer is printed.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="Write the answer to this file.")] = None,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Ask the published snapshot a question in SQL: read-only, and no file can be reached from it."""
     from service.storage import answers
@@ -183,7 +173,7 @@ def sql(
 @app.command()
 def ls(
     what: Annotated[str, typer.Argument(help="models, checkpoints, datasets, measures, runs or views.")],
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """List what the store holds."""
     from service.storage import answers
@@ -208,7 +198,7 @@ def ls(
 
 
 @app.command()
-def status(json: Json = False) -> None:
+def status(json: options.Json = False) -> None:
     """Say what the store holds, how large it is, when it was last written, and who holds it now."""
     from service.storage.status import status as store_status
 
@@ -220,7 +210,7 @@ def status(json: Json = False) -> None:
 
 
 @app.command()
-def check(json: Json = False) -> None:
+def check(json: options.Json = False) -> None:
     """Verify that rows and files agree: nothing missing, orphaned, altered or half-written. Exit status 1 if not."""
     from service.storage.consistency import check as problems_of
     from service.storage.database import existing_store

@@ -1,8 +1,55 @@
-"""What several commands read alike."""
+"""What several commands are given alike, and how they read it."""
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+import typer
+
 from service.errors import BadInput
+
+Model = Annotated[str, typer.Argument(help="A hub name, a checkpoint folder, or a folder of checkpoint folders.")]
+OtherModel = Annotated[str, typer.Argument(help="The other network; may be the same.")]
+Revisions = Annotated[
+    list[str] | None, typer.Option(help="A revision or a pattern such as 'step*'; repeat for several.")
+]
+RevisionsOfFirst = Annotated[
+    list[str] | None, typer.Option(help="A revision or pattern of the first; its last checkpoint if not given.")
+]
+RevisionsOfSecond = Annotated[
+    list[str] | None, typer.Option(help="A revision or pattern of the second; its last checkpoint if not given.")
+]
+Dataset = Annotated[str, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")]
+Datasets = Annotated[
+    list[str] | None, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
+]
+Measures = Annotated[list[str] | None, typer.Option(help="A measure's name; all of them if not given.")]
+Layers = Annotated[str | None, typer.Option(help="Layers to measure, such as 0,3-6; all if not given.")]
+FewestTokens = Annotated[int | None, typer.Option(min=1, help="Run at least this many tokens.")]
+Texts = Annotated[int | None, typer.Option(min=1, help="Texts to read.")]
+Length = Annotated[int | None, typer.Option(min=1, help="Tokens read of each text; shorter ones skipped.")]
+KeptTokens = Annotated[Literal["all", "last"], typer.Option(help="Keep all tokens of a text, or its last alone.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Choices of held-out texts.")]
+Window = Annotated[int | None, typer.Option(min=8, help="Characters in a window of text.")]
+Sample = Annotated[int | None, typer.Option(min=16, help="States kept of each layer.")]
+MeasuredAsReleased = Annotated[
+    bool, typer.Option("--as-released", help="Also measure by the published procedures as their authors run them.")
+]
+AskedAsReleased = Annotated[
+    bool, typer.Option("--as-released", help="Also ask by the published study's own procedure.")
+]
+Name = Annotated[str | None, typer.Option(help="What to call a local model in the store.")]
+NameOfFirst = Annotated[str | None, typer.Option(help="What to call the first model in the store, if local.")]
+NameOfSecond = Annotated[str | None, typer.Option(help="What to call the second model in the store, if local.")]
+Device = Annotated[str | None, typer.Option(help="cuda, cpu or auto.")]
+Dtype = Annotated[str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that a model's repository brings.")
+]
+ShownModels = Annotated[list[str] | None, typer.Option(help="A model; all if not given. Repeatable.")]
+ShownDatasets = Annotated[list[str] | None, typer.Option(help="A dataset; all if not given. Repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
 def layer_numbers(text: str | None) -> list[int] | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from service import cli_options as options
 from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
 
@@ -25,35 +26,25 @@ where model_a = ? and model_b = ? and dataset = ? and without_top = ? and list_c
 
 
 def compare(
-    first: Annotated[str, typer.Argument(help="A hub name, a checkpoint folder, or a folder of checkpoint folders.")],
-    second: Annotated[str, typer.Argument(help="The other network; may be the same.")],
-    revision_a: Annotated[
-        list[str] | None, typer.Option(help="A revision or pattern of the first; its last checkpoint if not given.")
-    ] = None,
-    revision_b: Annotated[
-        list[str] | None, typer.Option(help="A revision or pattern of the second; its last checkpoint if not given.")
-    ] = None,
-    dataset: Annotated[
-        str, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
-    ] = "python-reference",
+    first: options.Model,
+    second: options.OtherModel,
+    revision_a: options.RevisionsOfFirst = None,
+    revision_b: options.RevisionsOfSecond = None,
+    dataset: options.Dataset = "python-reference",
     measure: Annotated[
         list[str] | None, typer.Option(help="A measure of pairs; the usual ones if not given. Repeatable.")
     ] = None,
     permutations: Annotated[int, typer.Option(min=0, help="Random pairings that each value is set against.")] = 20,
     without_top: Annotated[int, typer.Option(min=0, max=3, help="Principal components taken out of both clouds.")] = 0,
-    window: Annotated[int | None, typer.Option(min=8, help="Characters in a window of text.")] = None,
-    sample: Annotated[int | None, typer.Option(min=16, help="States kept of each layer.")] = None,
-    name_a: Annotated[str | None, typer.Option(help="What to call the first model in the store, if local.")] = None,
-    name_b: Annotated[str | None, typer.Option(help="What to call the second model in the store, if local.")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, cpu or auto.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")
-    ] = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that a model's repository brings.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    window: options.Window = None,
+    sample: options.Sample = None,
+    name_a: options.NameOfFirst = None,
+    name_b: options.NameOfSecond = None,
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    batch_size: options.BatchSize = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    json: options.Json = False,
 ) -> None:
     """Compare all layers of two networks at the places of the texts where both end a token, each value with its null."""
     from service.experiments.comparison_plan import asked_comparison, asked_pairs, plan

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service import cli_options as options
 from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
 
@@ -27,31 +28,23 @@ from lab.norm_growth where model = ? and dataset = ? order by step nulls first
 
 
 def drift(
-    model: Annotated[str, typer.Argument(help="A hub name, a checkpoint folder, or a folder of checkpoint folders.")],
-    revision: Annotated[
-        list[str] | None, typer.Option(help="A revision or a pattern such as 'step*'; repeat for several.")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
-    ] = None,
-    texts: Annotated[int | None, typer.Option(min=1, help="Texts to read.")] = None,
-    length: Annotated[int | None, typer.Option(min=1, help="Tokens read of each text; shorter ones skipped.")] = None,
-    sample: Annotated[int | None, typer.Option(min=16, help="States kept of each layer.")] = None,
+    model: options.Model,
+    revision: options.Revisions = None,
+    dataset: options.Datasets = None,
+    texts: options.Texts = None,
+    length: options.Length = None,
+    sample: options.Sample = None,
     points: Annotated[int, typer.Option(min=10, help="Points of each layer on the planes.")] = 200,
     as_released: Annotated[
         bool, typer.Option("--as-released", help="Also run the published study's own procedure.")
     ] = False,
-    name: Annotated[str | None, typer.Option(help="What to call a local model in the store.")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, cpu or auto.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")
-    ] = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the model's repository brings.")
-    ] = False,
+    name: options.Name = None,
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    batch_size: options.BatchSize = None,
+    trust_remote_code: options.TrustRemoteCode = False,
     out: Annotated[Path, typer.Option(help="The folder for the figures.")] = Path("."),
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Follow the layers' clouds through depth: where they go, how their norms grow, and how they lie on one plane."""
     from service.experiments.drift_layers import plan

@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from service import cli_options as options
 from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
 
@@ -27,7 +28,7 @@ def early_warning(
     steps: Annotated[int, typer.Option(min=100, help="Optimiser steps of each training.")] = 600,
     every: Annotated[int, typer.Option(min=1, max=10, help="Steps between two probes.")] = 2,
     at_once: Annotated[int, typer.Option(min=1, help="Trainings side by side, one thread each.")] = 2,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Train small decoders with and without what makes a loss spike, and score what might have foretold it."""
     from service.experiments.early_warning import CONDITIONS, Study

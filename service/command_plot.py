@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from service import cli_options as options
 from service.cli_output import show_json
 from service.settings import Settings
 
@@ -18,10 +19,10 @@ def plot(
             help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, similarity, early-warning."
         ),
     ],
-    model: Annotated[list[str] | None, typer.Option(help="A model; all if not given. Repeatable.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="A dataset; all if not given. Repeatable.")] = None,
+    model: options.ShownModels = None,
+    dataset: options.ShownDatasets = None,
     out: Annotated[Path, typer.Option(help="The folder for the PNG and the SVG.")] = Path("."),
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Draw layer-by-step heat maps and curves, as PNG and SVG, from the public views alone."""
     from service.report.figures import figure, save

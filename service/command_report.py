@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
+from service import cli_options as options
 from service.cli_output import show_json
 from service.settings import Settings
 
 
 def report(
-    model: Annotated[list[str] | None, typer.Option(help="A model; all if not given. Repeatable.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="A dataset; all if not given. Repeatable.")] = None,
+    model: options.ShownModels = None,
+    dataset: options.ShownDatasets = None,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Write one self-contained HTML page: a section an experiment, with figures, their SQL and sortable tables."""
     from service.report.page import write_report

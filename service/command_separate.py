@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from service import cli_options as options
 from service.cli_options import dimension_numbers, quoted
 from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
@@ -32,39 +33,27 @@ EVERYTHING = "select * from lab.layer_separability where model = ? and dataset =
 
 
 def separate(
-    model: Annotated[str, typer.Argument(help="A hub name, a checkpoint folder, or a folder of checkpoint folders.")],
-    revision: Annotated[
-        list[str] | None, typer.Option(help="A revision or a pattern such as 'step*'; repeat for several.")
-    ] = None,
-    dataset: Annotated[
-        str, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
-    ] = "python-reference",
+    model: options.Model,
+    revision: options.Revisions = None,
+    dataset: options.Dataset = "python-reference",
     classifier: Annotated[
         list[str] | None, typer.Option(help="logistic, tree, centroid or lda; logistic if not given. Repeatable.")
     ] = None,
-    texts: Annotated[int | None, typer.Option(min=1, help="Texts to read.")] = None,
-    length: Annotated[int | None, typer.Option(min=1, help="Tokens read of each text; shorter ones skipped.")] = None,
-    tokens: Annotated[
-        Literal["all", "last"], typer.Option(help="Keep all tokens of a text, or its last alone.")
-    ] = "all",
+    texts: options.Texts = None,
+    length: options.Length = None,
+    tokens: options.KeptTokens = "all",
     embedding: Annotated[bool, typer.Option(help="Whether the input embedding, layer 0, is one of the layers.")] = True,
-    seeds: Annotated[int, typer.Option(min=1, help="Choices of held-out texts.")] = 5,
+    seeds: options.Seeds = 5,
     mask: Annotated[str | None, typer.Option(help="Dimensions to do without, such as 3,17,40.")] = None,
-    as_released: Annotated[
-        bool, typer.Option("--as-released", help="Also ask by the published study's own procedure.")
-    ] = False,
-    window: Annotated[int | None, typer.Option(min=8, help="Characters in a window of text.")] = None,
-    sample: Annotated[int | None, typer.Option(min=16, help="States kept of each layer.")] = None,
-    name: Annotated[str | None, typer.Option(help="What to call a local model in the store.")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, cpu or auto.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")
-    ] = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the model's repository brings.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_released: options.AskedAsReleased = False,
+    window: options.Window = None,
+    sample: options.Sample = None,
+    name: options.Name = None,
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    batch_size: options.BatchSize = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    json: options.Json = False,
 ) -> None:
     """Tell from a single state which layer it came from; whole texts are held out."""
     from service.experiments.separability_study import Questions, asked_inquiries, plan

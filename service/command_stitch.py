@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from service import cli_options as options
 from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
 
@@ -23,7 +24,7 @@ from lab.stitching where dataset = ? and revision_a in (select unnest(?)) and re
 
 def stitch(
     first: Annotated[str, typer.Argument(help="A hub name or a folder of checkpoints; it gives the bottom.")],
-    second: Annotated[str, typer.Argument(help="The other network; may be the same.")],
+    second: options.OtherModel,
     layers: Annotated[str, typer.Option(help="Pairs of layers such as 3:3,4:5.")],
     map: Annotated[
         list[str] | None,
@@ -31,26 +32,16 @@ def stitch(
     ] = None,
     both_ways: Annotated[bool, typer.Option("--both-ways", help="Also with the second network for a bottom.")] = False,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each map that is trained.")] = 300,
-    revision_a: Annotated[
-        list[str] | None, typer.Option(help="A revision or pattern of the first; its last checkpoint if not given.")
-    ] = None,
-    revision_b: Annotated[
-        list[str] | None, typer.Option(help="A revision or pattern of the second; its last checkpoint if not given.")
-    ] = None,
-    dataset: Annotated[
-        str, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
-    ] = "python-reference",
-    window: Annotated[int | None, typer.Option(min=8, help="Characters in a window of text.")] = None,
-    name_a: Annotated[str | None, typer.Option(help="What to call the first model in the store, if local.")] = None,
-    name_b: Annotated[str | None, typer.Option(help="What to call the second model in the store, if local.")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, cpu or auto.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")
-    ] = "auto",
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that a model's repository brings.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    revision_a: options.RevisionsOfFirst = None,
+    revision_b: options.RevisionsOfSecond = None,
+    dataset: options.Dataset = "python-reference",
+    window: options.Window = None,
+    name_a: options.NameOfFirst = None,
+    name_b: options.NameOfSecond = None,
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    trust_remote_code: options.TrustRemoteCode = False,
+    json: options.Json = False,
 ) -> None:
     """Put a trained map between a layer of one network and the next block of another, and tell what is lost by it."""
     from service.experiments.comparison_plan import asked_pairs

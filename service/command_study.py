@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from service import cli_options as options
 from service.cli_options import numbers, quoted
 from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
@@ -75,35 +76,25 @@ def questions(model: str, dataset: str) -> Iterator[tuple[str, str]]:
 @study.command()
 def separability(
     model: Annotated[list[str], typer.Argument(help="Hub names or folders; sizes are compared over all of them.")],
-    revision: Annotated[
-        list[str] | None, typer.Option(help="A revision or a pattern such as 'step*'; repeat for several.")
-    ] = None,
+    revision: options.Revisions = None,
     dataset: Annotated[
         list[str] | None,
         typer.Option(help="Repeat for transfer; the first is asked every question. Python's texts if not given."),
     ] = None,
-    texts: Annotated[int | None, typer.Option(min=1, help="Texts to read.")] = None,
-    length: Annotated[int | None, typer.Option(min=1, help="Tokens read of each text; shorter ones skipped.")] = None,
-    tokens: Annotated[
-        Literal["all", "last"], typer.Option(help="Keep all tokens of a text, or its last alone.")
-    ] = "all",
-    seeds: Annotated[int, typer.Option(min=1, help="Choices of held-out texts.")] = 5,
-    as_released: Annotated[
-        bool, typer.Option("--as-released", help="Also ask by the published study's own procedure.")
-    ] = False,
+    texts: options.Texts = None,
+    length: options.Length = None,
+    tokens: options.KeptTokens = "all",
+    seeds: options.Seeds = 5,
+    as_released: options.AskedAsReleased = False,
     scaling_texts: Annotated[str | None, typer.Option(help="Numbers of texts of the grid, such as 50,100,200.")] = None,
     scaling_lengths: Annotated[str | None, typer.Option(help="Tokens of each text in the grid: 10,30,100.")] = None,
-    window: Annotated[int | None, typer.Option(min=8, help="Characters in a window of text.")] = None,
-    sample: Annotated[int | None, typer.Option(min=16, help="States kept of each layer.")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, cpu or auto.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")
-    ] = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the models' repositories bring.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    window: options.Window = None,
+    sample: options.Sample = None,
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    batch_size: options.BatchSize = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    json: options.Json = False,
 ) -> None:
     """Do layers live in different spaces? Contributions, transfer, stability, norms, scaling, rank, and training."""
     from service.experiments.separability_study import asked_study, plan

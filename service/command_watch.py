@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from service import cli_options as options
 from service.experiments.progress import Progress, listening
 from service.experiments.training_news import News
 from service.settings import Settings
@@ -22,30 +23,22 @@ def watch(
         float | None, typer.Option(min=0.1, metavar="SECONDS", help="End when nothing has changed for so long.")
     ] = None,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Between two looks.")] = 5.0,
-    dataset: Annotated[
-        str, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
-    ] = "python-reference",
-    measure: Annotated[list[str] | None, typer.Option(help="A measure's name; all of them if not given.")] = None,
-    layers: Annotated[str | None, typer.Option(help="Layers to measure, such as 0,3-6; all if not given.")] = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="Run at least this many tokens.")] = None,
-    window: Annotated[int | None, typer.Option(min=8, help="Characters in a window of text.")] = None,
-    sample: Annotated[int | None, typer.Option(min=16, help="States kept of each layer.")] = None,
-    as_released: Annotated[
-        bool, typer.Option("--as-released", help="Also measure by the published procedures as their authors run them.")
-    ] = False,
+    dataset: options.Dataset = "python-reference",
+    measure: options.Measures = None,
+    layers: options.Layers = None,
+    tokens: options.FewestTokens = None,
+    window: options.Window = None,
+    sample: options.Sample = None,
+    as_released: options.MeasuredAsReleased = False,
     name: Annotated[str | None, typer.Option(help="What to call the model in the store.")] = None,
     losses: Annotated[
         Path | None,
         typer.Option(help="The training's log, if not its trainer_state.json, .jsonl, .csv or event files."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, cpu or auto.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")
-    ] = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the model's repository brings.")
-    ] = False,
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    batch_size: options.BatchSize = None,
+    trust_remote_code: options.TrustRemoteCode = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for machines.")] = False,
 ) -> None:
     """Measure each checkpoint of a training as it is completed, import its losses, and tell of loss spikes.
