@@ -19,7 +19,7 @@ from service.networks.checkpoints import CheckpointSource, Network, find_checkpo
 from service.networks.datasets import Choice, Items, open_dataset
 from service.settings import Settings
 from service.storage.database import OnWait, Store, open_store, publish
-from service.storage.finding_rows import Findings, is_done, record_findings
+from service.storage.finding_rows import Findings, record_findings, unrecorded
 from service.subjects import Checkpoint
 
 EXPERIMENT = "drift_layers"
@@ -81,12 +81,9 @@ def ask(
 
 def missing(store: Store, checkpoint: Checkpoint, question: DriftQuestion, on_wait: OnWait = None) -> tuple[str, ...]:
     """The procedures that are not recorded of a checkpoint. Raises StoreBusy."""
-    about = checkpoint.checkpoint_id, question.items.dataset.name
-    return tuple(
-        procedure
-        for procedure in question.procedures
-        if not is_done(store, EXPERIMENT, *about, question.parameters(procedure), on_wait)
-    )
+    dataset = question.items.dataset.name
+    wanted = {procedure: (dataset, question.parameters(procedure)) for procedure in question.procedures}
+    return tuple(unrecorded(store, EXPERIMENT, checkpoint.checkpoint_id, wanted, on_wait))
 
 
 @dataclass(frozen=True)

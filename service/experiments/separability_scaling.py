@@ -15,7 +15,7 @@ from service.measures import separation
 from service.measures.layered import Layered
 from service.measures.separation import evaluated
 from service.networks.datasets import Choice
-from service.storage.finding_rows import is_done
+from service.storage.finding_rows import unrecorded
 
 EXPERIMENT = "separability_scaling"
 SEEDS = 3
@@ -27,13 +27,10 @@ def unscaled(
     reader: CloudReader, dataset: str, texts: Sequence[int], lengths: Sequence[int], from_layer: int = 0
 ) -> list[int]:
     """The lengths whose rows the store lacks. Raises UnknownName, BadInput, StoreBusy."""
-    parameters, identity = _parameters(texts, from_layer), reader.checkpoint.checkpoint_id
-
-    def lacks(length: int) -> bool:
-        key = reader.items(dataset, Choice(texts=max(texts), length=length)).dataset.name
-        return not is_done(reader.store, EXPERIMENT, identity, key, parameters, reader.on_wait)
-
-    return [length for length in lengths if lacks(length)]
+    choices = {length: Choice(texts=max(texts), length=length) for length in lengths}
+    parameters = _parameters(texts, from_layer)
+    wanted = {length: (reader.items(dataset, choice).dataset.name, parameters) for length, choice in choices.items()}
+    return unrecorded(reader.store, EXPERIMENT, reader.checkpoint.checkpoint_id, wanted, reader.on_wait)
 
 
 def _parameters(texts: Sequence[int], from_layer: int) -> dict[str, Any]:

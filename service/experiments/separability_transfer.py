@@ -17,7 +17,7 @@ from service.measures import separation
 from service.measures.layered import Layered
 from service.measures.separation import evaluated
 from service.networks.datasets import Choice
-from service.storage.finding_rows import is_done
+from service.storage.finding_rows import unrecorded
 
 EXPERIMENT = "separability_transfer"
 
@@ -66,12 +66,9 @@ def untransferred(
     keys = [reader.items(name, choice).dataset.name for name in datasets]
     if keys[0] == keys[1]:
         raise BadInput(f"transfer needs two datasets; got {keys[0]} twice")
-    parameters, identity = _parameters(keys, from_layer, seeds), reader.checkpoint.checkpoint_id
-    return [
-        key
-        for key in (*keys, " + ".join(keys))
-        if not is_done(reader.store, EXPERIMENT, identity, key, parameters, reader.on_wait)
-    ]
+    parameters = _parameters(keys, from_layer, seeds)
+    wanted = {key: (key, parameters) for key in (*keys, " + ".join(keys))}
+    return unrecorded(reader.store, EXPERIMENT, reader.checkpoint.checkpoint_id, wanted, reader.on_wait)
 
 
 def _parameters(keys: Sequence[str], from_layer: int, seeds: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from service.measures.classifiers import CLASSIFIERS
 from service.measures.separation import refuse_few_texts
 from service.networks.datasets import Choice
 from service.storage.database import OnWait, Store
-from service.storage.finding_rows import Findings, is_done, record_findings
+from service.storage.finding_rows import Findings, record_findings, unrecorded
 from service.subjects import Checkpoint
 
 EXPERIMENT = "separate_layers"
@@ -85,8 +85,8 @@ def missing(
     store: Store, checkpoint: Checkpoint, dataset: str, inquiries: Sequence[Inquiry], on_wait: OnWait = None
 ) -> list[Inquiry]:
     """The inquiries whose answers the store does not have. Raises StoreBusy."""
-    identity = checkpoint.checkpoint_id
-    return [one for one in inquiries if not is_done(store, EXPERIMENT, identity, dataset, one.parameters, on_wait)]
+    wanted = {one: (dataset, one.parameters) for one in inquiries}
+    return unrecorded(store, EXPERIMENT, checkpoint.checkpoint_id, wanted, on_wait)
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import text
 
 from service.storage import ledger
 from service.storage.database import OnWait, Store, looking
-from service.storage.rows import Run, record_tables, run_row
+from service.storage.rows import Run, parameters_text, record_tables, run_row
 
-DONE = text(
-    "select count(*) from runs where experiment = :experiment and checkpoint_id = :checkpoint_id "
-    "and dataset = :dataset and parameters = :parameters"
+RECORDED = text(
+    "select dataset, parameters from runs where experiment = :experiment and checkpoint_id = :checkpoint_id"
 )
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +34,19 @@ class Findings:
         return sum(map(len, self.tables.values()))
 
 
-def is_done(
+def unrecorded(
     store: Store,
     experiment: str,
     checkpoint_id: str,
-    dataset: str,
-    parameters: Mapping[str, Any],
+    wanted: Mapping[K, tuple[str, Mapping[str, Any]]],
     on_wait: OnWait = None,
-) -> bool:
-    """Whether a run with just these parameters is recorded. Raises StoreBusy."""
-    asked = {"experiment": experiment, "checkpoint_id": checkpoint_id, "dataset": dataset}
-    asked["parameters"] = json.dumps(dict(parameters), sort_keys=True, default=str)
+) -> list[K]:
+    """Those that are wanted, each a dataset and parameters, of which no run is recorded with just these; found in one look at
+    the database. Raises StoreBusy."""
     with looking(store, on_wait) as connection:
-        return bool(connection.execute(DONE, asked).scalar())
+        asked = {"experiment": experiment, "checkpoint_id": checkpoint_id}
+        known = {tuple(row) for row in connection.execute(RECORDED, asked)}
+    return [one for one, (dataset, given) in wanted.items() if (dataset, parameters_text(given)) not in known]
 
 
 def record_findings(

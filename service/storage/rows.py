@@ -176,12 +176,17 @@ def run_table(entry: Entry, seconds: Mapping[str, float]) -> pa.Table:
     return ledger.arrow_table("runs", [row])
 
 
+def parameters_text(parameters: Mapping[str, Any]) -> str:
+    """Parameters as the table of runs holds them: the same ones, the same text."""
+    return json.dumps(dict(parameters), sort_keys=True, default=str)
+
+
 def run_row(run: Run, seconds: Mapping[str, float]) -> dict[str, Any]:
     """What the table of runs holds of a run, whatever it was of."""
     return {
         "run_id": run.run_id,
         "experiment": run.experiment,
-        "parameters": json.dumps(dict(run.parameters), sort_keys=True, default=str),
+        "parameters": parameters_text(run.parameters),
         "code_version": run.code_version,
         "seed": run.seed,
         "device": run.device,
