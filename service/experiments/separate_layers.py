@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, partial
 from typing import Any
 
 from service.errors import BadInput, UnknownName
-from service.experiments.layer_clouds import CloudReader, LayerClouds
+from service.experiments.layer_clouds import CloudReader
 from service.experiments.measure_rows import measure_rows
 from service.experiments.progress import Progress, tell
 from service.experiments.released_separability import released
@@ -89,20 +89,6 @@ def missing(
     return unrecorded(store, EXPERIMENT, checkpoint.checkpoint_id, wanted, on_wait)
 
 
-@dataclass(frozen=True)
-class Clouds:
-    """Clouds that are read when they are first asked for."""
-
-    reader: CloudReader
-    dataset: str
-    choice: Choice
-
-    @cached_property
-    def found(self) -> LayerClouds:
-        """The clouds of all layers. Raises UnknownName, BadInput, NetworkMismatch, StoreBusy."""
-        return self.reader.of(self.dataset, self.choice)
-
-
 def separate(reader: CloudReader, dataset: str, choice: Choice, inquiries: Sequence[Inquiry]) -> Outcome:
     """Answer what the store lacks of the inquiries about one checkpoint on one dataset, and record each answer.
 
@@ -113,15 +99,15 @@ def separate(reader: CloudReader, dataset: str, choice: Choice, inquiries: Seque
     refuse_few_texts(about.items)  # before a network is loaded; documents may be fewer
     key = about.name
     todo = missing(reader.store, reader.checkpoint, key, inquiries, reader.on_wait)
-    clouds, rows = Clouds(reader, dataset, choice), 0
+    clouds, rows = cache(partial(reader.of, dataset, choice)), 0
     separators: dict[tuple[int, int], Separator] = {}
     for done, inquiry in enumerate(todo):
         tell(Progress("separate", f"{reader.checkpoint.label}: {inquiry.question}", done, len(todo), "questions"))
         shared = (inquiry.from_layer, inquiry.seeds)
         if shared not in separators:
-            separators[shared] = Separator(clouds.found.clouds.from_layer(inquiry.from_layer), inquiry.seeds)
+            separators[shared] = Separator(clouds().clouds.from_layer(inquiry.from_layer), inquiry.seeds)
         answer = partial(inquiry.answered, separators[shared], key)
-        rows += recorded(reader, EXPERIMENT, key, inquiry.parameters, answer, clouds.found.facts.device)
+        rows += recorded(reader, EXPERIMENT, key, inquiry.parameters, answer, clouds().facts.device)
     tell(Progress("separate", reader.checkpoint.label, len(todo), len(todo), "questions"))
     return Outcome(reader.checkpoint, key, len(todo), rows, time.perf_counter() - begun)
 

@@ -146,19 +146,6 @@ class Stitcher:
         )
 
 
-def stitch(
-    store: Store,
-    items: Items,
-    seams: Sequence[Seam],
-    wanted: Wanted,
-    network: Callable[[CheckpointSource], Network],
-    both_ways: bool = False,
-) -> list[Outcome]:
-    """Stitch at every seam, and where asked the other way round too. Raises as `Stitcher.stitch` does."""
-    stitcher = Stitcher(store, items, wanted, network)
-    return [stitcher.stitch(seam) for seam in directed(seams, both_ways)]
-
-
 def directed(seams: Sequence[Seam], both_ways: bool) -> list[Seam]:
     """The seams, each once, and where asked their reverses."""
     return list(dict.fromkeys([*seams, *(seam.reverse for seam in seams if both_ways)]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,21 +26,6 @@ def contributions(weights: Float[Tensor, "classes width"]) -> Float[Tensor, "cla
 def top_dimensions(shares: Float[Tensor, "*classes width"], count: int) -> Int[Tensor, "*classes count"]:
     """The `count` dimensions that contribute most, largest first."""
     return shares.topk(count, dim=-1).indices
-
-
-def dimensions_for(shares: Float[Tensor, "classes width"], part: float) -> Int[Tensor, " classes"]:
-    """How many dimensions make `part` (0 to 1) of each class's decision."""
-    running = shares.sort(dim=1, descending=True).values.cumsum(1)
-    return (running < part * running[:, -1:] - 1e-9).sum(1) + 1
-
-
-def gaussian_line(part: float) -> float:
-    """The share of all dimensions that makes `part` of the decision where weights are independent Gaussian draws.
-
-    Formula: erfc(sqrt(-ln part)): of half-normal sizes, those above t make exp(-t^2 / 2) of the sum. 0.239 for a half, 0.646
-    for nine tenths.
-    """
-    return math.erfc(math.sqrt(-math.log(part)))
 
 
 def refuse_dimensions(dimensions: Sequence[int], width: int) -> None:

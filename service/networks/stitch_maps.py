@@ -10,7 +10,6 @@ from service.errors import NetworkMismatch, UnknownName
 
 MAPS = ("affine", "identity", "least-squares", "linear", "orthogonal")
 TRAINED = frozenset({"affine", "linear", "orthogonal"})
-WITH_SHIFT = frozenset({"affine", "least-squares"})
 
 
 class StitchMap(nn.Module):

@@ -87,8 +87,8 @@ def separability_figure(
     blocks = [(subject, _panels(subject)) for subject in found.values()]
     rows = [-(-len(panels) // ACROSS) for _, panels in blocks]
     canvas = Figure(figsize=(4.2 * ACROSS, 3.7 * sum(rows) + 0.4 * len(blocks)), layout="constrained")
-    parts = np.atleast_1d(np.array(canvas.subfigures(len(blocks), 1, height_ratios=rows), dtype=object))
-    for part, (subject, panels), down in zip(parts, blocks, rows, strict=True):
+    parts = canvas.subfigures(len(blocks), 1, height_ratios=rows, squeeze=False)
+    for part, (subject, panels), down in zip(parts[:, 0], blocks, rows, strict=True):
         part.suptitle(f"Can a state's layer be told? {subject.model} on {subject.dataset}", fontsize=12)
         for place, draw in enumerate(panels):
             draw(part.add_subplot(down, ACROSS, place + 1))

@@ -70,8 +70,8 @@ def similarity_figure(
         raise BadInput(f"a figure holds {MOST_PAIRS} pairs of networks; {len(shown)} have rows: name two models")
     across = max(len(pair.maps) for pair in shown)
     canvas = Figure(figsize=(3.6 * across + 0.4, 6.6 * len(shown)), layout="constrained")
-    parts = np.atleast_1d(np.array(canvas.subfigures(len(shown), 1), dtype=object))
-    for part, pair in zip(parts, shown, strict=True):
+    parts = canvas.subfigures(len(shown), 1, squeeze=False)
+    for part, pair in zip(parts[:, 0], shown, strict=True):
         part.suptitle(textwrap.fill(pair.title, int(LETTERS * across)), fontsize=12)
         for column, one in enumerate(pair.maps):
             for row, values in enumerate((one.value, one.above_null)):
@@ -103,11 +103,6 @@ def _pair(connection: Connection, first: str, second: str, dataset: str, revisio
     ]
     title = f"{names[0]} and {names[1]} on {dataset}: {pairs:,} common places{more}"
     return PairOfModels(title, names[0], names[1], layers[0], layers[1], tuple(maps))
-
-
-def _short(model: str, step: int | None) -> str:
-    name = model.rsplit("/", 1)[-1]
-    return name if step is None else f"{name} step {step}"
 
 
 def _map(measure: str, rows: list[tuple[Any, ...]], first: tuple[int, ...], second: tuple[int, ...]) -> Map:

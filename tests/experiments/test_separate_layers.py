@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -113,6 +114,18 @@ def test_every_question_has_its_rows(asked):
         "and s.layer is null and classifier = 'logistic' and s.procedure = 'corrected'",
     )
     assert whole[0]["accuracy"] == whole[0]["all_of_them"]
+
+
+def test_the_dimensions_that_make_half_of_a_decision_are_counted_as_in_the_view(asked):
+    grouped = "select layer, procedure, list(contribution) as shares from lab.dimension_contributions group by all order by all"
+    counted = answer(asked, "select * from lab.contribution_shares order by layer, procedure")
+    for row, found in zip(counted, answer(asked, grouped), strict=True):
+        shares = np.sort(found["shares"])[::-1]
+        for part, name in ((0.5, "half"), (0.9, "nine_tenths")):
+            assert row[f"dimensions_for_{name}"] == (shares.cumsum() < part * shares.sum()).sum() + 1
+            # of half-normal sizes those above t make exp(-t^2 / 2) of the sum
+            line = math.erfc(math.sqrt(-math.log(part))) * len(shares)
+            assert float(row[f"gaussian_for_{name}"]) == pytest.approx(line, rel=1e-3)
 
 
 def test_released_and_corrected_stand_side_by_side(asked):

@@ -22,16 +22,6 @@ def test_contributions_are_counted_by_hand():
     shares = dimensions.contributions(torch.tensor([[3.0, -1.0, 0.0], [1.0, 1.0, 2.0]]))
     assert shares.tolist() == [[75.0, 25.0, 0.0], [25.0, 25.0, 50.0]]
     assert dimensions.top_dimensions(shares, 1).tolist() == [[0], [2]]
-    assert dimensions.dimensions_for(shares, 0.5).tolist() == [1, 1]
-    assert dimensions.dimensions_for(shares, 0.9).tolist() == [2, 3]
-
-
-@pytest.mark.parametrize(("part", "line"), [(0.5, 0.239), (0.9, 0.646)])
-def test_gaussian_weights_need_what_the_line_says(part, line):
-    assert dimensions.gaussian_line(part) == pytest.approx(line, abs=5e-4)
-    shares = dimensions.contributions(torch.randn(4, 20_000, generator=torch.Generator().manual_seed(0)))
-    found = dimensions.dimensions_for(shares, part).double() / 20_000
-    assert found.tolist() == pytest.approx([line] * 4, abs=0.006)
 
 
 def test_a_mask_sets_the_dimensions_of_every_state_and_no_other():
