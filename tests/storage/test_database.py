@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from dataclasses import replace
 
 import duckdb
@@ -149,16 +148,17 @@ def test_whoever_holds_the_published_copy_open_hinders_nobody_and_reads_on_undis
     publish(store)
     program = (
         "import duckdb, sys\nc = duckdb.connect(sys.argv[1], read_only=True)\nprint('holding', flush=True)\n"
-        "sys.stdin.readline()\nprint(c.execute('select count(*) from lab.layer_metrics').fetchall())"
+        "import os, time\nwhile not os.path.exists(sys.argv[2]):\n    time.sleep(0.02)\n"
+        "print(c.execute('select count(*) from lab.layer_metrics').fetchall())"
     )
     path = os.fspath(store.published)
     held = duckdb.connect(path, read_only=True)
-    child = children.start(program.replace("sys.stdin.readline()", "__import__('time').sleep(1)"), path)
+    ended = store.published.with_name("ended")
+    child = children.start(program, path, ended)
     assert child.stdout.readline() == "holding\n"
-    begun = time.monotonic()
     record(store, an_entry(store))
     publish(store)
-    assert time.monotonic() - begun < 1
+    ended.touch()  # only now: whoever waited for the reader above would have waited in vain
     assert child.communicate(timeout=20)[0] == "[(0,)]\n"
     assert held.execute("select count(*) from lab.layer_metrics").fetchall() == [(0,)]
     held.close()

@@ -94,9 +94,7 @@ def test_a_store_heals_itself_when_it_is_next_opened(store, children, moment, re
     publish(store)
     out, status = children.run(BEGIN + moment, store.root)
     assert status == -signal.SIGKILL, out
-    begun = time.monotonic()
-    healed = open_store(store.root, 20)
-    assert time.monotonic() - begun < 2, "the dead writer's lock was waited for"
+    healed = open_store(store.root, 0)  # the dead writer's lock is not waited for
     assert (runs(healed), rows(healed)) == (recorded, 14 * recorded)
     publish(healed)
     assert check(healed) == []
