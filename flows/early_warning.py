@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import Annotated, Literal
 
 from prefect import flow, get_run_logger, task
@@ -32,6 +29,7 @@ from service.experiments.early_warning import (
     train_one,
 )
 from service.experiments.progress import Progress, tell
+from service.experiments.side_processes import processes
 from service.storage.database import Store, open_store, publish
 from service.training_monitor import GeometryMonitor
 
@@ -48,25 +46,6 @@ from lab.early_warning_scores where study = ? order by horizon, cause, signal
 def train_beside_a_monitor(training: Training, store: Store, pool: ProcessPoolExecutor) -> str:
     """One training in a process of its own; its rows are in the ledger when it ends."""
     return pool.submit(train_one, training, store.place, GeometryMonitor).result()
-
-
-@contextmanager
-def processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes; whatever ends the block early ends them too, and a Ctrl-C is left to this process."""
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts)
-    before = set(multiprocessing.active_children())
-    try:
-        yield pool
-    except BaseException:
-        for child in set(multiprocessing.active_children()) - before:
-            child.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_name() -> str:

@@ -141,7 +141,8 @@ class NetworkFacts:
 
     `family` is the config's model type (``gpt_neox``), `kind` decoder or encoder, `layers` the number of blocks, `width`
     the size of a hidden state, `attention` the attention implementation, `normed_entry` the index of the Hugging Face
-    `hidden_states` entry that is taken after the final norm, None where no entry is.
+    `hidden_states` entry that is taken after the final norm, None where no entry is, `activation` the function between
+    the linear layers of a block, as the configuration names it.
     """
 
     family: str
@@ -155,6 +156,7 @@ class NetworkFacts:
     normed_entry: int | None
     seed: int | None = None
     weights_digest: str | None = None
+    activation: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

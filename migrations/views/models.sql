@@ -6,7 +6,8 @@ select
     m.layers,
     m.width,
     m.parameters,
-    m.seed
+    m.seed,
+    m.activation
 from main.models m;
 
 comment on view lab.models is 'The models that were measured';
@@ -17,3 +18,4 @@ comment on column lab.models.layers is 'number of blocks';
 comment on column lab.models.width is 'size of a hidden state';
 comment on column lab.models.parameters is 'number of parameters';
 comment on column lab.models.seed is 'seed of its training, where it is known';
+comment on column lab.models.activation is 'activation function between the linear layers of a block, as the configuration names it; NULL where it was recorded before this was noted';

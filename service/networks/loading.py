@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelF
 from transformers.models.auto import modeling_auto
 
 from service.errors import BadInput, NetworkMismatch
+from service.networks import solu
 from service.networks.blocks import Blocks, find_blocks
 from service.results import NetworkFacts
 from service.subjects import Checkpoint, Stream
@@ -84,6 +85,7 @@ def load_network(
     weights_digest: str | None,
 ) -> Network:
     """Load, check and describe a network. Raises NetworkMismatch, BadInput (device, dtype)."""
+    solu.make_known()
     place = chosen_device(device)
     if dtype not in DTYPES:
         raise BadInput(f"unknown dtype {dtype!r}: give {', '.join(DTYPES)}")
@@ -125,6 +127,7 @@ def load_network(
         device=_device_name(place),
         attention=str(getattr(module.config, "_attn_implementation", None) or "eager"),
         normed_entry=blocks.normed_entry,
+        activation=_activation(text_config),
         weights_digest=weights_digest,
     )
     return Network(checkpoint, module, tokenizer, facts, blocks, predicts, longest_input(text_config, module))
@@ -178,6 +181,12 @@ def _probe(config: Any, device: torch.device) -> Tensor:
     """Five token ids to find the layers with."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(config.vocab_size, (1, 5), generator=generator).to(device)
+
+
+def _activation(config: Any) -> str | None:
+    """The activation function between the two linear layers of a block, as the configuration names it."""
+    names = (getattr(config, field, None) for field in ("hidden_act", "hidden_activation", "activation_function"))
+    return next((name for name in names if isinstance(name, str)), None)
 
 
 def _device_name(device: torch.device) -> str:

@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from service.errors import BadInput
+from service.networks import solu
 from service.results import TrainingStep
 
 Objective = Literal["causal", "masked"]
@@ -86,14 +87,18 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int, objective: Objective)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", bos_token="<|endoftext|>")
 
 
-def small_decoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4) -> GPTNeoXForCausalLM:
-    """A GPT-NeoX with random weights, the architecture of Pythia."""
+def small_decoder(
+    width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4, activation: str = "gelu"
+) -> GPTNeoXForCausalLM:
+    """A GPT-NeoX with random weights, the architecture of Pythia; `activation` is its configuration's, or ``solu``."""
+    solu.make_known()
     config = GPTNeoXConfig(
         vocab_size=vocabulary,
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=heads,
         intermediate_size=4 * width,
+        hidden_act=activation,
         max_position_embeddings=LONGEST,
         bos_token_id=0,
         eos_token_id=0,
@@ -148,13 +153,13 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "training_log.jsonl", "w") as log:
         if 0 in recipe.save_steps:
-            _save(module, tokenizer, folder / "step0")
+            save_checkpoint(module, tokenizer, folder / "step0")
         for made in steps(module, tokenizer, texts, recipe):
             entry = {name: value for name, value in vars(made).items() if value is not None}
             log.write(json.dumps(entry) + "\n")
             if made.step in recipe.save_steps:
                 log.flush()
-                _save(module, tokenizer, folder / f"step{made.step}")
+                save_checkpoint(module, tokenizer, folder / f"step{made.step}")
             if on_step:
                 on_step(made)
     return folder
@@ -249,7 +254,7 @@ def _batch(
     return rows.masked_fill(hidden, tokenizer.mask_token_id), rows.masked_fill(~hidden, -100)
 
 
-def _save(module: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save_checkpoint(module: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """A checkpoint folder, complete before it has its name."""
     if folder.is_dir():
         return

@@ -140,6 +140,7 @@ def model_row(checkpoint: Checkpoint, facts: NetworkFacts) -> dict[str, Any]:
         "width": facts.width,
         "parameters": facts.parameters,
         "seed": facts.seed,
+        "activation": facts.activation,
     }
 
 

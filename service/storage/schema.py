@@ -35,6 +35,7 @@ models = Table(
     Column("width", Integer, nullable=False),
     Column("parameters", BigInteger, nullable=False),
     Column("seed", BigInteger),
+    Column("activation", String),
     CheckConstraint("kind in ('decoder', 'encoder', 'vision')", name="kind"),
 )
 

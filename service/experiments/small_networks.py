@@ -1,0 +1,113 @@
+"""Small networks that experiments train for themselves: on one text, two at a time, each once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.experiments.progress import Progress, tell
+from service.experiments.side_processes import processes
+from service.networks.text_sources import library_docstrings, python_reference
+from service.networks.training import (
+    Objective,
+    Recipe,
+    log_spaced_steps,
+    small_decoder,
+    small_encoder,
+    train,
+    train_tokenizer,
+)
+
+VOCABULARY = 288  # little more than bytes: both phases of the intrinsic dimension then fit into few steps
+TOKENIZER_TEXT = 500_000  # characters
+TRAINING_TEXT = 4_000_000
+LAST_STEP = 512
+PROCESSES = 2
+
+
+@dataclass(frozen=True)
+class SmallNetwork:
+    """The size of a network, what it learns, and for how long. `seed` is that of its first weights and, unless `order` gives
+    another, of the order of its texts; `activation` is a decoder's."""
+
+    objective: Objective
+    width: int
+    layers: int
+    activation: str = "gelu"
+    seed: int = 0
+    steps: int = LAST_STEP
+    order: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What says all of it: ``gelu-width-64-depth-4-steps-512-seed-0``."""
+        kind = self.activation if self.objective == "causal" else "encoder"
+        order = "" if self.order in (None, self.seed) else f"-order-{self.order}"
+        return f"{kind}-width-{self.width}-depth-{self.layers}-steps-{self.steps}-seed-{self.seed}{order}"
+
+    @property
+    def cost(self) -> int:
+        """What its training takes, in arbitrary units."""
+        return self.steps * self.layers * self.width**2
+
+
+def train_networks(folder: Path, networks: Mapping[str, SmallNetwork]) -> list[Path]:
+    """The networks' folders under `folder`, each with its checkpoints; trains those that are not there, two at a time.
+
+    The text is Python's language reference and the docstrings of the installed numeric libraries.
+    """
+    lacking = _lacking(folder, networks)
+    if lacking:
+        tell(Progress("train", "", 0, len(lacking), "networks"))
+        longest_first = sorted(lacking, key=lambda name: -lacking[name].cost)
+        with processes(PROCESSES) as pool:
+            running = {pool.submit(train_one, folder / name, lacking[name]): name for name in longest_first}
+            for done, finished in enumerate(as_completed(running)):
+                finished.result()
+                tell(Progress("train", running[finished], done + 1, len(lacking), "networks"))
+    return [folder / name for name in networks]
+
+
+def are_trained(folder: Path, networks: Mapping[str, SmallNetwork]) -> bool:
+    """Whether all of the networks are there, to their last step."""
+    return not _lacking(folder, networks)
+
+
+def _lacking(folder: Path, networks: Mapping[str, SmallNetwork]) -> dict[str, SmallNetwork]:
+    return {name: one for name, one in networks.items() if not (folder / name / f"step{one.steps}").is_dir()}
+
+
+def train_one(folder: Path, network: SmallNetwork) -> None:
+    """Train one network into its folder, on one thread: two small networks side by side are quicker than one after the other
+    on two."""
+    texts = training_text()
+    tokenizer = train_tokenizer([text[:TOKENIZER_TEXT] for text in texts[:400]], VOCABULARY, network.objective)
+    size = network.width, network.layers, len(tokenizer), network.seed
+    causal = network.objective == "causal"
+    module = small_decoder(*size, activation=network.activation) if causal else small_encoder(*size)
+    recipe = Recipe(
+        network.steps,
+        log_spaced_steps(network.steps),
+        network.objective,
+        batch=12,
+        learning_rate=2e-3,
+        final_share=1.0,
+        seed=network.seed if network.order is None else network.order,
+        threads=1,
+    )
+    train(module, tokenizer, texts, folder, recipe)
+
+
+@functools.lru_cache(maxsize=1)
+def training_text() -> tuple[str, ...]:
+    """Python's language reference, and a third of the libraries' docstrings."""
+    texts, characters = list(python_reference().texts), 0
+    for text in library_docstrings().texts[::3]:
+        texts.append(text)
+        characters += len(text)
+        if characters > TRAINING_TEXT:
+            break
+    return tuple(texts)
