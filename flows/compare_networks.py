@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from service.networks.checkpoints import load
 from service.networks.datasets import DEFAULT_SAMPLE, open_dataset
 from service.storage.database import open_store, publish
 
+FAILED = "pairs of checkpoints could not be compared"
 SHOWN = """
 select step_a, layer_a, step_b, layer_b, measure, positions, round(value, 4) as value, round(null_mean, 4) as null_mean,
        round(z, 1) as z, monotone
@@ -94,16 +96,22 @@ def compare_networks(
     size = sample or DEFAULT_SAMPLE
     comparer = Comparer(opened, items, size, comparison, networks.take, batch_size, str(flow_run.id), say)
     models = [pairs[0].first.checkpoint.model, pairs[0].second.checkpoint.model]
-    todo = [pair for pair in pairs if comparer.lacks(pair)]
-    get_run_logger().info("%d of %d pairs of checkpoints to compare", len(todo), len(pairs))
     subjects = *sorted(set(models)), "similarity"
     tag_run(*subjects)
     with progress_shown(artifact_key("progress", *subjects)):
-        parts = [(pair.label, (pair, comparer)) for pair in todo]
-        outcomes, failures = outcomes_of(compare_pair, parts, "pairs")
-    publish(opened)
+        outcomes, failures = compared([(pair, comparer) for pair in pairs])
     key = artifact_key("similarity", *models)
     leave_rows(opened, SHOWN, [*models, items.dataset.name], key, f"nearest layers of {' and '.join(models)}")
     leave_figure(opened, "similarity", models, artifact_key("figure", key), " and ".join(models), [items.dataset.name])
-    raise_together(failures, len(todo), "pairs of checkpoints could not be compared")
+    raise_together(failures, len(outcomes) + len(failures), FAILED)
     return outcomes
+
+
+def compared(asked: Sequence[tuple[PairOfNetworks, Comparer]]) -> tuple[list[Outcome], list[BaseException]]:
+    """What the store lacked of each pair, compared and published, and why some of it could not be."""
+    todo = [(pair, comparer) for pair, comparer in asked if comparer.lacks(pair)]
+    get_run_logger().info("%d of %d pairs of checkpoints to compare", len(todo), len(asked))
+    found = outcomes_of(compare_pair, [(pair.label, (pair, comparer)) for pair, comparer in todo], "pairs")
+    for store in {comparer.store for _, comparer in todo}:
+        publish(store)
+    return found

@@ -24,6 +24,7 @@ from flows.drift_layers import drift_layers
 from flows.early_warning import early_warning
 from flows.measure_layers import measure_layers
 from flows.separate_layers import separability_study, separate_layers
+from flows.similarity_studies import study_activations, study_generalisation, study_width_depth
 from flows.stitch_networks import stitch_networks
 from flows.watch_training import watch_training
 from service.errors import BadInput, UnknownName
@@ -40,6 +41,9 @@ SERVED: tuple[Flow[..., Any], ...] = (
     separability_study,
     compare_networks,
     stitch_networks,
+    study_activations,
+    study_generalisation,
+    study_width_depth,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from prefect import flow, get_run_logger
@@ -19,6 +20,7 @@ from service.networks.checkpoints import load
 from service.networks.datasets import open_dataset
 from service.storage.database import open_store, publish
 
+FAILED = "pairs of layers could not be stitched"
 SHOWN = """
 select model_a, step_a, layer_a, model_b, step_b, layer_b, map, steps, round(penalty, 4) as penalty,
        round(penalty_std_error, 4) as std_error, round(accuracy_change, 4) as accuracy_change, converged
@@ -88,15 +90,20 @@ def stitch_networks(
     network = lru_cache(maxsize=2)(partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
     stitcher = Stitcher(opened, items, wanted, network, str(flow_run.id), say)
     models = [pairs[0].first.checkpoint.model, pairs[0].second.checkpoint.model]
-    todo = [seam for seam in seams if stitcher.lacks(seam)]
-    get_run_logger().info("%d of %d pairs of layers to stitch", len(todo), len(seams))
     subjects = *sorted(set(models)), "stitching"
     tag_run(*subjects)
     with progress_shown(artifact_key("progress", *subjects)):
-        parts = [(seam.label, (seam, stitcher)) for seam in todo]
-        outcomes, failures = outcomes_of(stitch_seam, parts, "pairs")
-    publish(opened)
+        outcomes, failures = stitched(seams, stitcher)
     key = artifact_key("stitching", *models)
     leave_rows(opened, SHOWN, [*models, *models, items.dataset.name], key, f"stitching of {' and '.join(models)}")
-    raise_together(failures, len(todo), "pairs of layers could not be stitched")
+    raise_together(failures, len(outcomes) + len(failures), FAILED)
     return outcomes
+
+
+def stitched(seams: Sequence[Seam], stitcher: Stitcher) -> tuple[list[Outcome], list[BaseException]]:
+    """What the store lacked, stitched and published, and why some of it could not be."""
+    todo = [seam for seam in seams if stitcher.lacks(seam)]
+    get_run_logger().info("%d of %d pairs of layers to stitch", len(todo), len(seams))
+    found = outcomes_of(stitch_seam, [(seam.label, (seam, stitcher)) for seam in todo], "pairs")
+    publish(stitcher.store)
+    return found

@@ -15,6 +15,7 @@ from service import cli_options as options
 from service.cli_options import layer_numbers
 from service.cli_output import OneLineErrors, progress_bar, show_json, show_table
 from service.command_compare import compare
+from service.command_dissimilarity import add_studies
 from service.command_drift import drift
 from service.command_early_warning import early_warning
 from service.command_plot import plot
@@ -271,6 +272,7 @@ app.command()(plot)
 app.command()(report)
 app.command()(separate)
 app.command()(serve)
+add_studies(study)
 app.add_typer(study, name="study")
 app.command()(watch)
 

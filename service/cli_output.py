@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from service.errors import IsoscopeError
 from service.experiments.progress import Progress, listening
+from service.settings import Settings
 
 
 class OneLineErrors(TyperGroup):
@@ -65,6 +66,26 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
+
+
+def found(settings: Settings, questions: Iterable[tuple[str, str]]) -> dict[str, list[dict[str, Any]]]:
+    """The answers to questions, titles with SQL, as rows."""
+    from service.storage import answers
+    from service.storage.database import Store
+
+    store = Store(settings.store, settings.lock_wait)
+    return {title: answers.ask(store, query).to_pylist() for title, query in questions}
+
+
+def show_answers(settings: Settings, questions: Iterable[tuple[str, str]]) -> None:
+    """Every question's SQL, so that it can be asked again, and its answer."""
+    from service.storage import answers
+    from service.storage.database import Store
+
+    store = Store(settings.store, settings.lock_wait)
+    for title, query in questions:
+        typer.echo(f'\n-- {title}\nisoscope sql "{query}"\n')
+        show_table(*answers.as_rows(answers.ask(store, query)))
 
 
 def _cell(value: object) -> str:
@@ -120,5 +141,5 @@ def _log_line(step: Progress) -> None:
         typer.echo(f"waiting {step.subject}", err=True)
     elif step.stage == "checkpoints" and step.subject:
         typer.echo(f"[{step.done + 1}/{step.total}] {step.subject}", err=True)
-    elif step.unit == "networks":
+    elif step.unit == "networks" and step.subject:
         typer.echo(f"[{step.done}/{step.total}] {step.subject} is trained", err=True)

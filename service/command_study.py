@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from service import cli_options as options
 from service.cli_options import numbers, quoted
-from service.cli_output import progress_bar, show_json, show_table
+from service.cli_output import found, progress_bar, show_answers, show_json
 from service.settings import Settings
 
 study = typer.Typer(help="Run the whole of a published study.", no_args_is_help=True)
@@ -133,27 +133,13 @@ def separability(
             outcomes = separability_study(**given, store=settings.store_name, lock_wait=settings.lock_wait)
     key = open_dataset(asked.datasets[0], window=window, sample=sample, choice=asked.choice).dataset.name
     if json:
-        show_json({one: _found(settings, one, key) for one in planned.models})
+        show_json({one: found(settings, questions(one, key)) for one in planned.models})
         return
     typer.echo(planned.line(outcomes))
     for one in planned.models:
         show_questions(settings, one, key)
 
 
-def _found(settings: Settings, model: str, dataset: str) -> dict[str, Sequence[dict[str, Any]]]:
-    from service.storage import answers
-    from service.storage.database import Store
-
-    store = Store(settings.store, settings.lock_wait)
-    return {title: answers.ask(store, query).to_pylist() for title, query in questions(model, dataset)}
-
-
 def show_questions(settings: Settings, model: str, dataset: str) -> None:
     """Every question's SQL and its answer."""
-    from service.storage import answers
-    from service.storage.database import Store
-
-    store = Store(settings.store, settings.lock_wait)
-    for title, query in questions(model, dataset):
-        typer.echo(f'\n-- {title}\nisoscope sql "{query}"\n')
-        show_table(*answers.as_rows(answers.ask(store, query)))
+    show_answers(settings, questions(model, dataset))

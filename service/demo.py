@@ -9,17 +9,17 @@ from pathlib import Path
 
 import typer
 
-from service.cli_output import progress_bar, show_table
+from service.cli_output import progress_bar, show_answers
 from service.errors import IsoscopeError
 from service.experiments.demo_networks import (
     DEMO_NETWORKS,
     EXPLODING,
-    LAST_STEP,
+    SECOND_SEED,
     train_demo_networks,
     train_exploding,
 )
+from service.experiments.small_networks import LAST_STEP, train_networks
 from service.settings import Settings
-from service.storage import answers
 from service.storage.database import Store, reading
 from service.training_monitor import GeometryMonitor
 
@@ -70,6 +70,14 @@ SPIKE_QUESTIONS = (
         "       round(median_before, 2) as median_before, round(excess_in_std_errors, 2) as excess_in_std_errors\n"
         "from lab.intrinsic_dimension_before_loss_spikes\n"
         f"where model = '{EXPLODING}' and layer = 3 and steps_before <= 60 order by spike_step, steps_before desc",
+    ),
+)
+SEED_QUESTIONS = (
+    (
+        "Is a layer's nearest one in a network from another seed the layer at the same depth? With 95 % intervals",
+        "select measure, positions, identified, layers, round(share, 2) as share, round(share_low, 2) as low,\n"
+        "       round(share_high, 2) as high, round(chance, 2) as chance from lab.layer_identification\n"
+        "where model_a = 'demo-decoder-64' and model_b = 'demo-decoder-64-seed-1' order by all",
     ),
 )
 IDLE = 8.0  # seconds without a change after which the watch of a training ends
@@ -124,9 +132,7 @@ def _ask_and_judge(settings: Settings) -> None:
 
     store = Store(settings.store, settings.lock_wait)
     typer.echo("3. Questions in SQL, and their answers")
-    for title, query in QUESTIONS:
-        typer.echo(f'\n-- {title}\nisoscope sql "{query}"\n')
-        show_table(*answers.as_rows(answers.ask(store, query)))
+    show_answers(settings, QUESTIONS)
     typer.echo(
         "\n4. The published claims, judged on these networks (small ones: this says nothing of large networks)\n"
     )
@@ -163,10 +169,7 @@ def explosion(settings: Settings, folder: Path) -> None:
     if training.exitcode:
         raise IsoscopeError(f"the training under {place} ended with status {training.exitcode}: run the same again")
     watch(place, once=True, measure=["anisotropy", "twonn"])  # what the monitor wrote at its end
-    store = Store(settings.store, settings.lock_wait)
-    for title, query in SPIKE_QUESTIONS:
-        typer.echo(f'\n-- {title}\nisoscope sql "{query}"\n')
-        show_table(*answers.as_rows(answers.ask(store, query)))
+    show_answers(settings, SPIKE_QUESTIONS)
     typer.echo(
         f"This demonstration took {time.monotonic() - begun:.0f} s. Does it hold in general? isoscope early-warning"
     )
@@ -206,18 +209,19 @@ def layers(settings: Settings, folder: Path) -> None:
 
 
 def comparison(settings: Settings, folder: Path) -> None:
-    """Do two networks think alike? The decoders against each other, and one against the encoder."""
+    """Do two networks think alike? A decoder against the larger one, the encoder, and its own size from another seed."""
     from service.command_compare import compare
     from service.report.figures import figure, save
 
     begun = time.monotonic()
     with progress_bar(quiet=False):
-        train_demo_networks(folder / "networks")
-    small, large, encoder = (str(folder / "networks" / name) for name in DEMO_NETWORKS)
-    for other in (large, encoder):
+        train_networks(folder / "networks", DEMO_NETWORKS | SECOND_SEED)
+    small, *others = (str(folder / "networks" / name) for name in DEMO_NETWORKS | SECOND_SEED)
+    for other in others:
         compare(small, other, measure=list(COMPARED), permutations=10)
+    show_answers(settings, SEED_QUESTIONS)
     with reading(Store(settings.store, settings.lock_wait)) as connection:
-        drawn = figure("similarity", connection, models=list(DEMO_NETWORKS))
+        drawn = figure("similarity", connection, models=list(DEMO_NETWORKS | SECOND_SEED))
     for path in save(drawn, folder / "figures", "similarity"):
         typer.echo(f"   {path}")
     typer.echo(f"This demonstration took {time.monotonic() - begun:.0f} s.")

@@ -131,7 +131,7 @@ class Comparer:
         lacking = self.lacks(pair)
         if not lacking:
             return Outcome(pair.label, self.items.dataset.name, 0, 0, None, 0.0)
-        first, second = (self._summaries(source) for source in (pair.first, pair.second))
+        first, second = (self.summaries(source) for source in (pair.first, pair.second))
         results: list[PairResult] = []
         warning, pairs = None, 0
         for positions, measures in lacking.items():
@@ -149,8 +149,11 @@ class Comparer:
         record_findings(self.store, found, self.on_wait, shared=("run_id",))
         return Outcome(pair.label, self.items.dataset.name, len(results), pairs, warning, measured)
 
-    def _summaries(self, source: CheckpointSource) -> list[Summary]:
-        """The summaries at every depth of a checkpoint; by a forward pass, recorded as such, where they are not there."""
+    def summaries(self, source: CheckpointSource) -> list[Summary]:
+        """The summaries at every depth of a checkpoint; by a forward pass, recorded as such, where they are not there.
+
+        Raises NetworkMismatch, BadInput, StoreBusy.
+        """
         sites = summarised_sites(
             self.store,
             source.checkpoint,

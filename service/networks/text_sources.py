@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import BadInput, UnknownName
+from service.networks import cued_sentences
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 SUFFIXES = (".txt", ".md", ".rst")
@@ -57,9 +58,15 @@ def _docstrings(library: str) -> Iterator[str]:
         yield from (text for text in DOCSTRING.findall(source) if len(text) >= SHORTEST)
 
 
+def cued() -> Documents:
+    """The sentences of `cued_sentences` in which subject and verb agree."""
+    return Documents(cued_sentences.NAME, "made by rules", cued_sentences.cued_sentences("in-distribution").texts)
+
+
 BUILT_IN: dict[str, Callable[[], Documents]] = {
     "python-reference": python_reference,
     "library-docstrings": library_docstrings,
+    cued_sentences.NAME: cued,
 }
 RANDOM = "random-tokens"
 
