@@ -26,7 +26,7 @@ from service.experiments.stitch_networks import Outcome as Stitched
 from service.experiments.stitch_networks import Stitcher
 from service.experiments.width_depth_study import MEASURES, asked_sizes, checkpoints_of
 from service.networks.checkpoints import CheckpointSource, load
-from service.networks.datasets import DEFAULT_SAMPLE, open_dataset
+from service.networks.datasets import open_dataset
 from service.storage.database import open_store, publish
 
 ASYMMETRY = """
@@ -151,8 +151,8 @@ def study_width_depth(
         store: The store's folder, or its s3:// URL.
         lock_wait: Seconds to wait for a busy store.
     """
-    study = asked_sizes(quick)
-    items = open_dataset(dataset, window=window, sample=sample)
+    study = asked_sizes(quick, sample)
+    items = open_dataset(dataset, window=window, sample=study.sample)
     opened = open_store(store, lock_wait, say)
     tag_run("width-depth")
     with progress_shown(artifact_key("progress", "width-depth")):
@@ -160,8 +160,7 @@ def study_width_depth(
         families = checkpoints_of(asked, (revisions or ()) if models else study.revisions)
         loading = partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
         comparison = Comparison(MEASURES, study.permutations)
-        size = sample or DEFAULT_SAMPLE
-        comparer = Comparer(opened, items, size, comparison, loading, batch_size, str(flow_run.id), say)
+        comparer = Comparer(opened, items, study.sample, comparison, loading, batch_size, str(flow_run.id), say)
         outcomes, failures = comparing.compared(study.comparisons(families, comparer))
     leave_rows(
         opened, BLOCKS, [items.dataset.name], artifact_key("block-structure"), "block structure by width and depth"
@@ -229,7 +228,7 @@ def study_generalisation(
     tag_run("generalisation")
     run_id, loading = str(flow_run.id), partial(load, device=device, trust_remote_code=trust_remote_code)
     judging = Judging(opened, asked.inside, asked.outside, asked.classes, device, run_id, say)
-    comparer = Comparer(opened, asked.items, DEFAULT_SAMPLE, asked.comparison(), loading, None, run_id, say)
+    comparer = Comparer(opened, asked.items, asked.study.sample, asked.comparison(), loading, None, run_id, say)
     with progress_shown(artifact_key("progress", "generalisation")):
         sources = last_checkpoints(models or asked.study.trained(Path(networks)))
         todo = [source for source in sources if judging.lacks(source)]

@@ -174,13 +174,13 @@ def width_depth(
     from service.experiments.width_depth_study import asked_sizes, checkpoints_of, is_answered
     from service.networks.datasets import open_dataset
 
-    settings, study = Settings(), asked_sizes(quick)
+    settings, study = Settings(), asked_sizes(quick, sample)
     own = [str(networks / name) for name in study.networks]
-    items = open_dataset(dataset, window=window, sample=sample)
+    items = open_dataset(dataset, window=window, sample=study.sample)
     revisions = (revision or []) if model else study.revisions
     with progress_bar(quiet=json):
         there = bool(model) or are_trained(networks, study.networks)
-        if not there or not is_answered(settings, study, checkpoints_of(model or own, revisions), items, sample):
+        if not there or not is_answered(settings, study, checkpoints_of(model or own, revisions), items):
             from flows.similarity_studies import study_width_depth
 
             study_width_depth(

@@ -37,8 +37,9 @@ class GeneralisationStudy:
     """How many fine-tunings of one encoder, and for how many steps each. Raises BadInput."""
 
     seeds: int = 40
-    steps: int = 60
+    steps: int = 80
     texts: int = 500
+    sample: int = DEFAULT_SAMPLE
     permutations: int = 20
 
     def __post_init__(self) -> None:
@@ -78,7 +79,7 @@ class GeneralisationStudy:
         return [str(folder / name) for name in self.networks]
 
 
-QUICK = GeneralisationStudy(seeds=12, permutations=10)
+QUICK = GeneralisationStudy(seeds=12, sample=1024, permutations=10)
 
 
 def train_base(folder: Path) -> Path:
@@ -139,7 +140,7 @@ def asked_generalisation(
     study = replace(study, seeds=seeds or study.seeds, texts=texts or study.texts)
     inner = read_labelled(inside, classes) if inside else cued_sentences("in-distribution")
     outer = read_labelled(outside, classes) if outside else cued_sentences("out-of-distribution")
-    items = open_dataset(dataset, choice=Choice(texts=study.texts))
+    items = open_dataset(dataset, sample=study.sample, choice=Choice(texts=study.texts))
     return GeneralisationQuestion(study, inner, outer, items, tuple(stands_for))
 
 
@@ -150,5 +151,7 @@ def is_answered(settings: Settings, question: GeneralisationQuestion, sources: S
     judging = Judging(store, question.inside, question.outside, question.classes)
     if any(judging.lacks(source) for source in sources):
         return False
-    comparer = Comparer(store, question.items, DEFAULT_SAMPLE, question.comparison(), no_network, on_wait=tell_waiting)
+    comparer = Comparer(
+        store, question.items, question.study.sample, question.comparison(), no_network, on_wait=tell_waiting
+    )
     return not any(comparer.lacks(pair) for pair in comparisons(store, sources, question.outside))

@@ -26,6 +26,7 @@ class WidthDepthStudy:
     sizes: tuple[tuple[int, int], ...] = ((32, 4), (64, 2), (64, 4), (64, 8), (128, 4), (128, 8), (256, 4))
     steps: int = 1024
     at: tuple[int, ...] = (0, 16, 64, 256, 1024)
+    sample: int = DEFAULT_SAMPLE
     permutations: int = 20
 
     @property
@@ -54,7 +55,7 @@ class WidthDepthStudy:
 
 
 QUICK = WidthDepthStudy(
-    sizes=((32, 4), (64, 2), (64, 4), (64, 8), (128, 4)), steps=256, at=(0, 16, 64, 256), permutations=10
+    sizes=((32, 4), (64, 2), (64, 4), (64, 8), (128, 4)), steps=256, at=(0, 16, 64, 256), sample=2048, permutations=10
 )
 
 
@@ -67,9 +68,10 @@ def checkpoints_of(models: Sequence[str], revisions: Sequence[str]) -> list[list
     return [find_checkpoints(model, revisions) for model in dict.fromkeys(models)]
 
 
-def asked_sizes(quick: bool = False) -> WidthDepthStudy:
+def asked_sizes(quick: bool = False, sample: int | None = None) -> WidthDepthStudy:
     """The study as a command line or a deployment asks for it."""
-    return QUICK if quick else WidthDepthStudy()
+    study = QUICK if quick else WidthDepthStudy()
+    return replace(study, sample=sample or study.sample)
 
 
 def is_answered(
@@ -77,12 +79,11 @@ def is_answered(
     study: WidthDepthStudy,
     families: Sequence[Sequence[CheckpointSource]],
     items: Items,
-    sample: int | None,
 ) -> bool:
     """Whether the store lacks nothing of the study; opens it, loads no network. Raises StoreBusy, StoreNotMigrated."""
     store = open_store(settings.store, settings.lock_wait, tell_waiting)
     comparison = Comparison(MEASURES, study.permutations)
-    comparer = Comparer(store, items, sample or DEFAULT_SAMPLE, comparison, no_network, on_wait=tell_waiting)
+    comparer = Comparer(store, items, study.sample, comparison, no_network, on_wait=tell_waiting)
     answered = not any(one.lacks(pair) for pair, one in study.comparisons(families, comparer))
     if answered:
         publish(store, tell_waiting)

@@ -29,7 +29,7 @@ class Tuning:
     head's weights and of the order of the texts."""
 
     seed: int = 0
-    steps: int = 60
+    steps: int = 80
     batch: int = 32
     learning_rate: float = 1e-3
     warmup: int = 20
