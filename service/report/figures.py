@@ -19,6 +19,7 @@ from service.report import curves
 from service.report.drift_figure import drift_figure
 from service.report.layout import add_heat_maps, add_legend, layout, make_logarithmic, start_at_zero
 from service.report.loss_curves import loss_figure
+from service.report.map_figure import map_figure
 from service.report.panels import Connection, Panel, panels
 from service.report.separability_figure import separability_figure
 from service.report.similarity_figure import similarity_figure
@@ -32,8 +33,8 @@ def figure(kind: str, connection: Connection, models: Names = None, datasets: Na
 
     `anisotropy` and `norms`: heat map and curves by layer. `intrinsic-dimension`: heat map and the middle layer over
     steps. `loss`: cross-entropy over steps. `early-warning`: scores of studies, which `models` then names. `drift`: all layers'
-    points on planes, and their path. `similarity`: layers of two networks against each other. A model of one checkpoint has
-    curves by layer alone.
+    points on planes, and their path. `similarity`: layers of two networks against each other. `map`: many networks on a
+    plane, by the distances of their layers. A model of one checkpoint has curves by layer alone.
     Raises UnknownName for another kind; BadInput where the views hold no rows of what was asked.
     """
     if kind not in KINDS:
@@ -185,4 +186,5 @@ KINDS: dict[str, Callable[[Connection, Names, Names], Figure]] = {
     "drift": drift_figure,
     "separability": separability_figure,
     "similarity": similarity_figure,
+    "map": map_figure,
 }
