@@ -12,6 +12,7 @@ from service.report.panels import Connection
 MOST_FIGURES = 8  # of one kind; further ones by naming a model
 MOST_ROWS = 500  # of a table
 MOST_POINTS = 40_000  # of a figure
+MOST_DISTANCES = 1_000_000  # of a map, which shows the places that they imply
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +74,17 @@ def figures(connection: Connection, chart: Chart, filters: Filters) -> tuple[lis
     for subject in subjects[:MOST_FIGURES]:
         own = [f"{column} = {literal(value)}" for column, value in zip(chart.one_per, subject, strict=True)]
         rest = [one for one in common if one.split(" in ")[0] not in chart.one_per]
-        answer = answered(connection, with_where(chart.query, [*own, *rest]), MOST_POINTS)
-        if any(value is not None for value in answer.column(chart.y)):
-            found.append((" on ".join(map(str, subject)), answer))
+        most = MOST_DISTANCES if chart.kind == "map" else MOST_POINTS
+        answer = answered(connection, with_where(chart.query, [*own, *rest]), most)
+        if any(value is not None for value in answer.column(chart.value or chart.y)):
+            found.append((_named(chart.one_per, subject), answer))
     return found, len(subjects)
+
+
+def _named(columns: Sequence[str], subject: Sequence[object]) -> str:
+    """`a on dataset`, or of two models `a and b on dataset`."""
+    both = columns[:2] == ("model_a", "model_b")
+    return " on ".join([" and ".join(map(str, subject[:2])), *map(str, subject[2:])] if both else map(str, subject))
 
 
 def table(connection: Connection, listing: Listing, filters: Filters) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["lines", "points"]
+Kind = Literal["lines", "points", "cells", "map"]
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,8 @@ class Chart:
     """A figure over the public views. `query` has ``{where}`` where the filter goes; there is one figure for each value of
     the columns `one_per`, found by `subjects`. `x`, `y`, `series` and the errors name columns of the answer; `low` and
     `high` are ends of an interval, `error` a standard error. `marks` is a column that is true where a point is to be seen.
+    Of `cells`, `value` is the colour's column and `above_null` the same less chance, `brighter_above` is true where larger
+    values are to be brighter, and there is a choice of `series`. A `map` draws the rows of network_distances.DISTANCES.
     """
 
     title: str
@@ -29,6 +31,9 @@ class Chart:
     low: str | None = None
     high: str | None = None
     marks: str | None = None
+    value: str = ""
+    above_null: str = ""
+    brighter_above: str = ""
     level: float | None = None
     logarithmic: Literal["", "x", "y"] = ""
 

@@ -23,18 +23,19 @@ ERRORS = 2  # standard errors that a bar reaches to either side
 SHUFFLED = " (time-shuffled)"
 
 
-def drawn(chart: Chart, name: str, answer: Answer) -> tuple[str, int]:
-    """The figure as JSON that may stand inside a script, and how many lines were left out of it."""
+def drawn(chart: Chart, name: str, answer: Answer) -> tuple[str, str]:
+    """The figure as JSON that may stand inside a script, and what was left out of it, in words."""
     groups = _groups(chart, answer)
     shown = thinned(len(groups), MOST_LINES)
-    canvas = go.Figure(layout=_layout(chart, name))
+    canvas = go.Figure(layout=layout(chart, name))
     colours = _colours([groups[place][0] for place in shown])
     for place, colour in zip(shown, colours, strict=True):
         label, rows = groups[place]
         canvas.add_trace(_trace(chart, answer, label, rows, colour))
     if chart.marks:
         canvas.add_trace(_marks(chart, answer))
-    return _for_script(canvas), len(groups) - len(shown)
+    left = len(groups) - len(shown)
+    return for_script(canvas), f"{left} lines between those shown are left out." if left else ""
 
 
 def _groups(chart: Chart, answer: Answer) -> list[tuple[Any, list[tuple[Any, ...]]]]:
@@ -57,7 +58,7 @@ def _colours(labels: Sequence[Any]) -> list[str]:
 
 def _trace(chart: Chart, answer: Answer, label: Any, rows: Sequence[tuple[Any, ...]], colour: str) -> go.Scatter:
     def column(name: str | None) -> list[Any] | None:
-        return None if name is None else [_plain(row[answer.columns.index(name)]) for row in rows]
+        return None if name is None else [plain(row[answer.columns.index(name)]) for row in rows]
 
     shown = "no step" if label is None else html.escape(str(label))
     spread = _error(
@@ -75,8 +76,8 @@ def _trace(chart: Chart, answer: Answer, label: Any, rows: Sequence[tuple[Any, .
             if spread
             else {}
         ),
-        customdata=[[_told(value) for value in row] for row in rows],
-        hovertemplate=_template(answer.columns),
+        customdata=[[told(value) for value in row] for row in rows],
+        hovertemplate=template(answer.columns),
     )
 
 
@@ -109,28 +110,31 @@ def _marks(chart: Chart, answer: Answer) -> go.Scatter:
         name=chart.marks,
         mode="markers",
         marker={"symbol": "x", "size": 11, "color": DISTINCT[1]},
-        customdata=[[_told(value) for value in row] for row in flagged],
-        hovertemplate=_template(answer.columns),
+        customdata=[[told(value) for value in row] for row in flagged],
+        hovertemplate=template(answer.columns),
     )
 
 
-def _template(columns: Sequence[str]) -> str:
+def template(columns: Sequence[str]) -> str:
     """Every column of the row under the mouse."""
     return "<br>".join(f"{name}: %{{customdata[{place}]}}" for place, name in enumerate(columns)) + "<extra></extra>"
 
 
-def _told(value: Any) -> str:
-    value = _plain(value)
+def told(value: Any) -> str:
+    """A value as it is shown under the mouse."""
+    value = plain(value)
     if value is None:
         return "unknown"
     return f"{value:.5g}" if isinstance(value, float) else html.escape(str(value))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value that JSON has: None for what is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _layout(chart: Chart, name: str) -> dict[str, Any]:
+def layout(chart: Chart, name: str) -> dict[str, Any]:
+    """Title, axes and margins of a figure."""
     title = f"{chart.title}: {name}" if name else chart.title
     shapes = []
     if chart.level is not None:
@@ -159,7 +163,7 @@ def _layout(chart: Chart, name: str) -> dict[str, Any]:
     }
 
 
-def _for_script(canvas: go.Figure) -> str:
+def for_script(canvas: go.Figure) -> str:
     """JSON in which no name of a model can end the script that it stands in."""
     return in_script(json.loads(canvas.to_json()))
 

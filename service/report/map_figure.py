@@ -93,10 +93,10 @@ def _draw(part: SubFigure, dataset: str, found: NetworkMap, width: float) -> lis
     part.suptitle(textwrap.fill(f"Networks by {found.measure} on {dataset}", letters), fontsize=12)
     looks = styles(list(found.names))
     panels = []
-    reach = max(np.ptp(plane.places, axis=0).max() for plane in found.planes) or 1.0
-    for place, plane in enumerate(found.planes):
+    for place, (plane, window) in enumerate(zip(found.planes, found.windows, strict=True)):
         axes = part.add_subplot(1, len(found.planes), place + 1)
-        _draw_plane(axes, plane, looks, reach)
+        _draw_plane(axes, plane, looks)
+        axes.set(xlim=window[0], ylim=window[1], aspect="equal")
         panels.append((axes, plane, looks))
     together = found.planes[0].layer is None
     entries = [
@@ -113,16 +113,12 @@ def _draw(part: SubFigure, dataset: str, found: NetworkMap, width: float) -> lis
     return panels
 
 
-def _draw_plane(axes: Axes, plane: Plane, looks: dict[str, Style], reach: float) -> None:
-    """All planes of a map on one scale: `reach` is the width and height of the widest."""
+def _draw_plane(axes: Axes, plane: Plane, looks: dict[str, Style]) -> None:
     for network, (colour, marker) in looks.items():
         layers, x, y = zip(*plane.of(network), strict=True)
         faces = ["white" if layer == 0 and plane.layer is None else colour for layer in layers]
         axes.plot(x, y, color=colour, linewidth=1.2, alpha=0.7, zorder=2)
         axes.scatter(x, y, c=faces, edgecolors=colour, marker=marker, s=42, linewidths=1.3, zorder=3)
-    middle = (np.min(plane.places, axis=0) + np.max(plane.places, axis=0)) / 2
-    ends = np.array([-0.56, 0.56]) * reach
-    axes.set(xlim=middle[0] + ends, ylim=middle[1] + ends, aspect="equal")
     axes.locator_params(nbins=6)
     curves.finish(axes, "", textwrap.fill(plane.said, 34 if plane.layer is not None else 80))
 

@@ -15,6 +15,7 @@ from service.report.panels import thinned
 MOST_TOGETHER = 8  # networks whose layers are drawn on one plane
 MOST_LAYERS = 4  # planes where each layer has its own
 MOST_COMMANDS = 3
+Window = tuple[float, float]
 Complete = Callable[[str, str], bool]  # whether nothing is missing between two networks
 
 
@@ -49,6 +50,14 @@ class NetworkMap:
     names: dict[str, str]
     planes: tuple[Plane, ...]
     left_out: tuple[str, ...]
+
+    @property
+    def windows(self) -> list[tuple[Window, Window]]:
+        """What part of each plane is seen, from and to in x and y: squares of one size, so that distances compare."""
+        ends = [[(min(way), max(way)) for way in zip(*plane.places, strict=True)] for plane in self.planes]
+        half = 0.56 * max(high - low for ways in ends for low, high in ways) or 1.0
+        middles = [[(low + high) / 2 for low, high in ways] for ways in ends]
+        return [((x - half, x + half), (y - half, y + half)) for x, y in middles]
 
     @property
     def note(self) -> str:

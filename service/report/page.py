@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
@@ -17,10 +17,19 @@ from plotly.offline import get_plotlyjs
 from service import __version__
 from service.errors import BadInput, StoreNotWritable, UnknownName
 from service.report.asking import Answer, Filters, figures, known, table
-from service.report.charts import Section
+from service.report.charts import Chart, Kind, Section
 from service.report.interactive import drawn
+from service.report.interactive_cells import cells
+from service.report.interactive_map import interactive_map
 from service.report.panels import Connection
 from service.report.sections import SECTIONS
+
+DRAWN: dict[Kind, Callable[[Chart, str, Answer], tuple[str, str]]] = {
+    "lines": drawn,
+    "points": drawn,
+    "cells": cells,
+    "map": interactive_map,
+}
 
 
 @dataclass(frozen=True)
@@ -96,9 +105,12 @@ def _part(connection: Connection, section: Section, filters: Filters) -> Part:
     for chart in section.charts:
         found, total = figures(connection, chart, filters)
         for name, answer in found:
-            data, lines_left = drawn(chart, name, answer)
-            left_out = f"{lines_left} lines between those shown are left out." if lines_left else ""
-            part.drawings.append(Drawing(Markup(data), answer, left_out))
+            try:
+                data, left_out = DRAWN[chart.kind](chart, name, answer)
+            except BadInput as error:
+                part.notes.append(f"{chart.title}: {name}: {error}.")
+            else:
+                part.drawings.append(Drawing(Markup(data), answer, left_out))
         if total > len(found):
             part.notes.append(f"{chart.title}: {len(found)} of {total} figures are shown; --model names others.")
     for listing in section.tables:

@@ -201,7 +201,7 @@ def test_in_a_browser_every_section_is_there_and_every_figure_is_drawn_without_a
     count = tab.ask("places.length")
     for place in range(count):
         tab.ask(f"places[{place}].scrollIntoView()")
-        tab.until(f"places[{place}].querySelector('.main-svg .trace, .main-svg .points') !== null")
+        tab.until(f"places[{place}].querySelector('.main-svg :is(.trace, .points, .hm)') !== null")
     assert count == page.figures
     assert tab.complaints == []
     assert [url for url in tab.requests if not url.startswith(("data:", "blob:"))] == [page.path.as_uri()]
@@ -227,6 +227,22 @@ def test_a_figure_names_the_point_under_the_mouse_and_zooms(tab):
         tab.mouse("mouseMoved", x - 200 + way, y + 150, button="left", buttons=1)
     tab.mouse("mouseReleased", x - 20, y + 150, button="left", clickCount=1)
     tab.until(f"Math.abs({chosen}.layout.xaxis.range[1] - ({before[1]})) > 1")
+    assert tab.complaints == []
+
+
+def test_a_heat_map_has_chance_taken_off_by_a_button_and_keeps_it_so_when_the_page_turns_dark(tab):
+    chosen = "[...places].find(one => one.figure && one.figure.layout.title.text.startsWith('All pairs of layers'))"
+    tab.ask("places.forEach(draw)")
+    button = f"[...{chosen}.querySelectorAll('.updatemenu-button')].find(one => one.textContent === 'less chance')"
+    tab.until(f"({button}) !== undefined")
+    before = tab.ask(f"{chosen}.data[0].z")
+    tab.ask(f"{button}.dispatchEvent(new MouseEvent('click'))")
+    less = np.array(before) - 0.1
+    assert np.allclose(tab.until(f"{chosen}.layout.updatemenus[0].active === 1 && {chosen}.data[0].z"), less)
+    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    tab.until(f"{chosen}.layout.font.color === '#e6e7e9'")
+    assert tab.ask(f"{chosen}.layout.updatemenus[0].active") == 1
+    assert np.allclose(tab.ask(f"{chosen}.data[0].z"), less)
     assert tab.complaints == []
 
 
