@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from flows.artifacts import artifact_key, leave_rows, tag_run
+from flows.artifacts import artifact_key, leave_figure, leave_rows, tag_run
 from flows.failures import in_one_line, raise_together
 from flows.parameters import Characters, Count, Place, Seconds, name_of_two_networks
 from flows.parts import outcomes_of, part
@@ -96,6 +96,7 @@ def stitch_networks(
         outcomes, failures = stitched(seams, stitcher)
     key = artifact_key("stitching", *models)
     leave_rows(opened, SHOWN, [*models, *models, items.dataset.name], key, f"stitching of {' and '.join(models)}")
+    leave_figure(opened, "stitching", models, artifact_key("figure", key), " and ".join(models), [items.dataset.name])
     raise_together(failures, len(outcomes) + len(failures), FAILED)
     return outcomes
 

@@ -23,6 +23,7 @@ from service.report.map_figure import map_figure
 from service.report.panels import Connection, Panel, panels
 from service.report.separability_figure import separability_figure
 from service.report.similarity_figure import similarity_figure
+from service.report.stitching_figure import stitching_figure
 from service.report.warning_figure import warning_figure
 
 Names = Sequence[str] | None
@@ -34,7 +35,8 @@ def figure(kind: str, connection: Connection, models: Names = None, datasets: Na
     `anisotropy` and `norms`: heat map and curves by layer. `intrinsic-dimension`: heat map and the middle layer over
     steps. `loss`: cross-entropy over steps. `early-warning`: scores of studies, which `models` then names. `drift`: all layers'
     points on planes, and their path. `similarity`: layers of two networks against each other. `map`: many networks on a
-    plane, by the distances of their layers. A model of one checkpoint has curves by layer alone.
+    plane, by the distances of their layers. `stitching`: what each map between two networks loses. A model of one
+    checkpoint has curves by layer alone.
     Raises UnknownName for another kind; BadInput where the views hold no rows of what was asked.
     """
     if kind not in KINDS:
@@ -187,4 +189,5 @@ KINDS: dict[str, Callable[[Connection, Names, Names], Figure]] = {
     "separability": separability_figure,
     "similarity": similarity_figure,
     "map": map_figure,
+    "stitching": stitching_figure,
 }

@@ -19,6 +19,7 @@ from service.report.curves import DISTINCT
 from service.report.panels import thinned
 
 MOST_LINES = 24
+NAMED_ALONE = (None, "model", "map", "stitch")  # series whose values say what they are
 ERRORS = 2  # standard errors that a bar reaches to either side
 SHUFFLED = " (time-shuffled)"
 
@@ -32,6 +33,9 @@ def drawn(chart: Chart, name: str, answer: Answer) -> tuple[str, str]:
     for place, colour in zip(shown, colours, strict=True):
         label, rows = groups[place]
         canvas.add_trace(_trace(chart, answer, label, rows, colour))
+    words = [value for value in answer.column(chart.x) if isinstance(value, str)]
+    if words:  # else in the order in which the lines come upon them
+        canvas.update_xaxes(type="category", categoryorder="array", categoryarray=list(dict.fromkeys(words)))
     if chart.marks:
         canvas.add_trace(_marks(chart, answer))
     left = len(groups) - len(shown)
@@ -67,7 +71,7 @@ def _trace(chart: Chart, answer: Answer, label: Any, rows: Sequence[tuple[Any, .
     return go.Scatter(
         x=column(chart.x),
         y=column(chart.y),
-        name=shown if chart.series in (None, "model") else f"{chart.series} {shown}",
+        name=shown if chart.series in NAMED_ALONE else f"{chart.series} {shown}",
         mode="markers" if chart.kind == "points" else "lines+markers",
         line={"color": colour, "width": 1.6},
         marker={"color": colour, "size": 9 if chart.kind == "points" else 5},

@@ -6,6 +6,7 @@ from service.report.charts import Chart, Listing, Section, by_layer
 from service.report.drift_section import PATH_OF_THE_LAYERS
 from service.report.separability_section import SEPARABILITY
 from service.report.similarity_section import SIMILARITY
+from service.report.stitching_section import STITCHING
 
 SECTIONS = (
     Section(
@@ -52,6 +53,7 @@ SECTIONS = (
     PATH_OF_THE_LAYERS,
     SEPARABILITY,
     SIMILARITY,
+    STITCHING,
     Section(
         "As released and as corrected",
         "Published procedures beside their corrected forms, where both were measured.",

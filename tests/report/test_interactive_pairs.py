@@ -12,7 +12,9 @@ from planted_pairs import Pairs, apart, places
 
 from service.errors import BadInput
 from service.report import interactive_map as module
+from service.report import page
 from service.report.asking import Answer, figures
+from service.report.charts import Section
 from service.report.interactive_cells import cells
 from service.report.interactive_map import interactive_map
 from service.report.map_figure import styles
@@ -116,3 +118,14 @@ def test_a_map_that_cannot_be_drawn_or_is_not_whole_is_refused():
     short = Answer(answer.sql, answer.columns, answer.rows[:3], 4000)
     with pytest.raises(BadInput, match="4,000 distances are more than a page holds: name fewer models"):
         interactive_map(MAP, name, short)
+
+
+def test_the_page_says_which_comparisons_a_map_lacks():
+    found = Pairs()
+    found.compare("a", "b", lambda a, b: 1.0, (3, 4))
+    part = page._part(found.connection, Section("Alike?", "", (MAP,)), {})
+    assert part.is_empty
+    assert part.notes[0] == (
+        "Map of the networks: enwik8: the distances for a map of a, b are not complete: run `isoscope compare a a --measure "
+        "procrustes_angular`, `isoscope compare b b --measure procrustes_angular`."
+    )

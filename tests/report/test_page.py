@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pytest
 from browser import find_chromium, opened
-from pair_builders import some_pairs
+from pair_builders import some_pairs, some_stitches
 from store_builders import a_checkpoint, a_run, an_entry, some_drift, some_separability
 from typer.testing import CliRunner
 
@@ -27,6 +27,7 @@ from service.storage.database import open_store, publish, reading
 from service.storage.finding_rows import record_findings
 from service.storage.rows import record
 from service.storage.score_rows import record_scores
+from service.storage.stitch_rows import record_stitches
 from service.storage.training_rows import TrainingEntry, record_training
 
 HOSTILE = "</script><script>alert('1')</script><b>\"x\"</b>&{{7*7}}"
@@ -44,6 +45,7 @@ def full(tmp_path_factory):
             record_findings(store, some_separability(a_checkpoint(step, model)))
     compared = some_pairs(store, a_checkpoint(16, "tiny"), a_checkpoint(16, HOSTILE))
     record_findings(store, compared, shared=("run_id",))
+    record_stitches(store, some_stitches(a_checkpoint(16, "tiny"), a_checkpoint(16, HOSTILE)))
     losses = 2 + 0.01 * np.random.default_rng(0).standard_normal(300)
     losses[250] = 9.0
     probes = [
@@ -114,6 +116,15 @@ def test_bars_are_two_standard_errors_and_intervals_reach_to_their_ends(page):
     assert (warning["array"], warning["arrayminus"]) == (pytest.approx([0.1] * 2), pytest.approx([0.1] * 2))
 
 
+def test_pairs_of_layers_stand_in_the_order_of_depth_also_where_the_first_line_has_not_all(page):
+    drawn = {figure["layout"]["title"]["text"]: figure for figure in data(page.path)}
+    (stitched,) = (
+        figure for title, figure in drawn.items() if title.startswith("Penalty by pair of layers: tiny and ")
+    )
+    assert stitched["layout"]["xaxis"]["categoryarray"] == ["1 to 1", "2 to 1", "10 to 2"]
+    assert [trace["name"] for trace in stitched["data"]] == ["affine", "identity"]
+
+
 def test_a_filter_is_in_the_sql_and_leaves_out_the_others(full, tmp_path):
     found = write(full, tmp_path / "one.html", model=["tiny"], dataset=[])
     text = (tmp_path / "one.html").read_text()
@@ -121,7 +132,8 @@ def test_a_filter_is_in_the_sql_and_leaves_out_the_others(full, tmp_path):
     about_layers = "The shape of the layers", "The path of the layers", "Telling layers apart"
     assert found.sections == (*about_layers, "As released and as corrected", "What the store holds")
     assert not any(HOSTILE in sql for sql in queries(tmp_path / "one.html"))
-    assert "The store has no rows yet for: Do two networks think alike?, Training, " in text
+    between = "Do two networks think alike?, What is one network&#39;s layer worth to another?"
+    assert f"The store has no rows yet for: {between}, Training, " in text
     write(full, tmp_path / "two.html", model=["s"], dataset=[])
     assert "Early warning: s" in (tmp_path / "two.html").read_text()
 
