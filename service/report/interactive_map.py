@@ -24,7 +24,7 @@ SYMBOLS = {
     "P": "cross",
     "X": "x",
 }
-HEIGHT = 620
+ACROSS, HEIGHT = 2, 620
 
 
 def interactive_map(chart: Chart, name: str, answer: Answer) -> tuple[str, str]:
@@ -33,24 +33,27 @@ def interactive_map(chart: Chart, name: str, answer: Answer) -> tuple[str, str]:
     if answer.total > len(answer.rows):
         raise BadInput(f"{answer.total:,} distances are more than a page holds: name fewer models")
     found = network_map(answer.rows)
-    canvas = make_subplots(1, len(found.planes), subplot_titles=[plane.said for plane in found.planes])
+    across = min(ACROSS, len(found.planes))
+    down = -(-len(found.planes) // across)
+    canvas = make_subplots(down, across, subplot_titles=[plane.said for plane in found.planes], vertical_spacing=0.12)
     canvas.update_layout(layout(chart, f"{name}, {found.measure}"))
     _add_planes(canvas, found)
-    height = HEIGHT if len(found.planes) == 1 else 0.7 * HEIGHT
+    height = HEIGHT if across == 1 else 0.75 * HEIGHT * down
     canvas.update_layout(showlegend=True, height=height, margin={"t": 80})
-    canvas.update_annotations(font_size=13 if len(found.planes) == 1 else 10)
+    canvas.update_annotations(font_size=13 if across == 1 else 11)
     return for_script(canvas), f"{found.note}." if found.note else ""
 
 
 def _add_planes(canvas: go.Figure, found: NetworkMap) -> None:
     looks = styles(list(found.names))
-    for place, (plane, window) in enumerate(zip(found.planes, found.windows, strict=True), start=1):
+    for index, (plane, window) in enumerate(zip(found.planes, found.windows, strict=True)):
+        place = {"row": 1 + index // ACROSS, "col": 1 + index % ACROSS}
         for network, look in looks.items():
             trace = _trace(plane, network, found.names[network], look)
-            canvas.add_trace(trace.update(showlegend=place == 1), row=1, col=place)
-        canvas.update_xaxes(range=window[0], constrain="domain", automargin=True, row=1, col=place)
-        anchor = "x" if place == 1 else f"x{place}"
-        canvas.update_yaxes(range=window[1], constrain="domain", scaleanchor=anchor, automargin=True, row=1, col=place)
+            canvas.add_trace(trace.update(showlegend=index == 0), **place)
+        anchor = f"x{index + 1}" if index else "x"
+        canvas.update_xaxes(range=window[0], constrain="domain", automargin=True, **place)
+        canvas.update_yaxes(range=window[1], constrain="domain", scaleanchor=anchor, automargin=True, **place)
 
 
 def _trace(plane: Plane, network: str, name: str, look: Style) -> go.Scatter:
