@@ -20,9 +20,9 @@ def cells(chart: Chart, name: str, answer: Answer) -> tuple[str, str]:
     """A heat map a value of the series, of which one is seen, as JSON that may stand inside a script. Brighter is more
     alike, whichever way a measure runs; two buttons take chance off and put it back."""
     place = answer.columns.index(str(chart.series))
-    groups: dict[str, Rows] = {}
+    groups: dict[str, list[tuple[Any, ...]]] = {}
     for row in answer.rows:
-        groups[row[place]] = [*groups.get(row[place], ()), row]
+        groups.setdefault(row[place], []).append(row)
     ends = tuple(sorted(set(answer.column(column))) for column in (chart.y, chart.x))
     maps = [_heat_map(chart, answer.columns, label, rows, ends) for label, rows in groups.items()]
     for one in maps[1:]:
