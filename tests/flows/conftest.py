@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
+from typer.testing import CliRunner
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +32,25 @@ def measured(prefect_server: str, decoder_folder: Path, tmp_path_factory: pytest
 
 
 @pytest.fixture
-def isoscope(prefect_server: str) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The command in a process of its own, against the session's server: ``isoscope("ls", "models", store=...)``."""
+def isoscope(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command, from its arguments to what it prints, against the session's server: ``isoscope("ls", "models", store=...)``.
+
+    In this process: a new one takes four seconds to start.
+    """
+    from service.cli import app
+
+    def run(*arguments: str, store: Path) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as given:
+            given.setenv("ISOSCOPE_STORE", str(store))
+            done = CliRunner().invoke(app, arguments)
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def isoscope_process(prefect_server: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same in a process of its own."""
 
     def run(*arguments: str, store: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -197,12 +197,12 @@ def test_a_run_waits_for_who_holds_the_live_file_and_says_so(
 
 
 def test_somebody_reading_the_published_snapshot_hinders_nobody(
-    isoscope: Command, measured: Path, decoder_folder: Path, tmp_path: Path
+    isoscope_process: Command, measured: Path, decoder_folder: Path, tmp_path: Path
 ) -> None:
     store = shutil.copytree(measured, tmp_path / "store")
     with duckdb.connect(str(store / "published.duckdb"), read_only=True) as reader:
         before = reader.execute("select count(*) from lab.layer_metrics").fetchone()
-        done = isoscope(
+        done = isoscope_process(
             "shape",
             str(decoder_folder),
             "--name",
@@ -216,5 +216,5 @@ def test_somebody_reading_the_published_snapshot_hinders_nobody(
         )
         assert done.returncode == 0, done.stderr
         assert reader.execute("select count(*) from lab.layer_metrics").fetchone() == before
-    after = isoscope("sql", "select count(*) as n from lab.layer_metrics", "--json", store=store)
+    after = isoscope_process("sql", "select count(*) as n from lab.layer_metrics", "--json", store=store)
     assert json.loads(after.stdout)[0]["n"] == before[0] + 20

@@ -21,6 +21,14 @@ def sentences():
 
 
 @pytest.fixture(scope="module")
+def text(sentences, tmp_path_factory):
+    """A small file of text."""
+    place = tmp_path_factory.mktemp("text") / "sentences.txt"
+    place.write_text("\n".join(sentences))
+    return str(place)
+
+
+@pytest.fixture(scope="module")
 def decoders(sentences, tmp_path_factory):
     """Two GELU and two SoLU networks of one size."""
     folder, tokenizer = tmp_path_factory.mktemp("activations"), train_tokenizer(sentences, 300, "causal")
@@ -44,9 +52,9 @@ def fine_tunings(sentences, tmp_path_factory):
     return [str(folder / f"tuned-{seed}") for seed in range(5)]
 
 
-def test_activation_functions_are_stitched_within_and_across_both_ways(prefect_server, decoders, isoscope, tmp_path):
-    asked = ("study", "activations", *decoders, "--layers", "1", "--steps", "2", "--json")
-    done = isoscope(*asked, store=tmp_path / "store", timeout=300)
+def test_activation_functions_are_stitched_within_and_across_both_ways(decoders, text, isoscope, tmp_path):
+    asked = ("study", "activations", *decoders, "--layers", "1", "--steps", "2", "--dataset", text, "--json")
+    done = isoscope(*asked, store=tmp_path / "store")
     assert done.returncode == 0, done.stderr
     first, second = json.loads(done.stdout).values()
     cells = {(row["bottom"], row["top"]): row["pairs"] for row in first}
@@ -72,11 +80,13 @@ def test_activation_functions_are_stitched_within_and_across_both_ways(prefect_s
     assert ask(store, "select count(*) from lab.runs where experiment = 'stitch_networks'")[0][0].as_py() == 16
 
 
-def test_sizes_are_compared_with_themselves_with_each_other_and_over_training(prefect_server, decoders, tmp_path):
+def test_sizes_are_compared_with_themselves_with_each_other_and_over_training(prefect_server, decoders, text, tmp_path):
     from flows.similarity_studies import study_width_depth
 
     place = tmp_path / "store"
-    outcomes = study_width_depth(decoders[:2], ["step*"], sample=256, store=str(place), device="cpu")
+    outcomes = study_width_depth(
+        decoders[:2], ["step*"], quick=True, dataset=text, sample=256, store=str(place), device="cpu"
+    )
     assert len(outcomes) == 2 * 4 + 1 + 2 * 2
     store = Store(place, 20)
     blocks = ask(
@@ -115,7 +125,8 @@ def test_fine_tunings_are_judged_and_their_distance_to_the_best_is_set_against_i
     rows = zip(texts.texts[:200], texts.labels[:200], strict=True)
     out.write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in rows))
     asked = ("study", "generalisation", *fine_tunings, "--in-distribution", str(out), "--out-of-distribution", str(out))
-    done = isoscope(*asked, "--texts", "100", "--json", store=tmp_path / "store", timeout=300)
+    asked += ("--quick", "--texts", "100", "--json")
+    done = isoscope(*asked, store=tmp_path / "store")
     assert done.returncode == 0, done.stderr
     store = Store(tmp_path / "store", 20)
     judged = ask(store, "select * from lab.classifier_accuracies").to_pylist()
@@ -141,7 +152,7 @@ def test_fine_tunings_are_judged_and_their_distance_to_the_best_is_set_against_i
     before = ask(store, "select * from lab.generalisation_distances order by all").to_pylist()
     rebuild(store.root, 20)
     assert ask(store, "select * from lab.generalisation_distances order by all").to_pylist() == before
-    again = isoscope(*asked, "--texts", "100", "--json", store=tmp_path / "store")
+    again = isoscope(*asked, store=tmp_path / "store")
     assert json.loads(again.stdout) == json.loads(done.stdout)
     assert ask(store, "select count(*) from lab.runs")[0][0].as_py() == 5 + 10 + 10
 
