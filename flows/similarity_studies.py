@@ -239,5 +239,7 @@ def study_generalisation(
         outcomes, failures = comparing.compared([(pair, comparer) for pair in pairs])
     about = [asked.outside.name, asked.items.dataset.name]
     leave_rows(opened, CORRELATIONS, about, artifact_key("generalisation"), "distance against generalisation")
+    names = [source.checkpoint.model for source in sources]
+    leave_figure(opened, "map", names, artifact_key("map", "generalisation"), "fine-tunings", about[1:])
     raise_together(failures, len(outcomes) + len(failures), comparing.FAILED)
     return outcomes

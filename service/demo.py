@@ -83,11 +83,11 @@ SEED_QUESTIONS = (
 IDLE = 8.0  # seconds without a change after which the watch of a training ends
 AT_EVERY_STEP = ["anisotropy", "outlier_share", "mean_cosine", "participation_ratio", "twonn"]
 AT_EVERY_STEP += ["norm_min", "norm_mean", "norm_max"]
-CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control needs no more
+CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control and the encoder need no more
 DECODERS = ["demo-decoder-64", "demo-decoder-128"]
 COMPARED = ("linear_cka_debiased", "procrustes_angular")
-DRIFT_STEPS = ["step0", "step64", "step512"]
-SEPARATED_STEPS = ["step0", "step32", "step128", "step512"]
+DRIFT_STEPS = ["step0", "step512"]
+SEPARATED_STEPS = ["step0", "step128", "step512"]
 FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
 
 
@@ -100,7 +100,8 @@ def shape(settings: Settings, folder: Path) -> None:
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     typer.echo(f"2. Measuring every layer of every checkpoint into {settings.store}")
     for model in models:
-        typer.echo("   " + _measured(settings, model, "python-reference", [], AT_EVERY_STEP))
+        steps = [] if DEMO_NETWORKS[model.name].objective == "causal" else CONTROL_STEPS
+        typer.echo("   " + _measured(settings, model, "python-reference", steps, AT_EVERY_STEP))
     for model in models:
         if DEMO_NETWORKS[model.name].objective == "causal":
             typer.echo("   " + _measured(settings, model, "random-tokens", CONTROL_STEPS, ["anisotropy", "twonn"]))
@@ -196,8 +197,8 @@ def layers(settings: Settings, folder: Path) -> None:
         SEPARATED_STEPS,
         ["python-reference", "library-docstrings"],
         seeds=3,
-        scaling_texts="25,50,100",
-        scaling_lengths="10,50",
+        scaling_texts="25,100",
+        scaling_lengths="50",
     )
     typer.echo("\n3. The same by the published study's own procedure, on the smaller one")
     separate(decoders[0], [f"step{LAST_STEP}"], seeds=3, as_released=True)
