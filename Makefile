@@ -8,7 +8,7 @@ demo: .venv/isoscope
 	.venv/bin/isoscope demo
 
 test: .venv/isoscope-test
-	.venv/bin/python -m pytest -q -n 2 --dist loadfile
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/isoscope-check
 	.venv/bin/ruff check service flows migrations tests benchmarks
