@@ -15,6 +15,7 @@ from service.experiments.judging import Judging
 from service.experiments.progress import Progress, tell, tell_waiting
 from service.experiments.runs import no_network
 from service.experiments.side_processes import processes
+from service.experiments.small_networks import training_in
 from service.networks.checkpoints import CheckpointSource
 from service.networks.cued_sentences import NAME, cued_sentences, plain_sentences
 from service.networks.datasets import DEFAULT_SAMPLE, Choice, Items, open_dataset
@@ -66,17 +67,20 @@ class GeneralisationStudy:
 
     def trained(self, folder: Path) -> list[str]:
         """The folders of its fine-tunings; makes the encoder and those that are not there, two at a time."""
-        lacking = self._lacking(folder)
-        if lacking:
-            tell(Progress("train", "", 0, len(lacking) + 1, "networks"))
-            with processes(PROCESSES) as pool:
-                base = pool.submit(train_base, folder / self.base).result()
-                tell(Progress("train", self.base, 1, len(lacking) + 1, "networks"))
-                running = {pool.submit(tune_one, base, folder / name, one): name for name, one in lacking.items()}
-                for done, finished in enumerate(as_completed(running), 2):
-                    finished.result()
-                    tell(Progress("train", running[finished], done, len(lacking) + 1, "networks"))
+        if not self.are_trained(folder):
+            with training_in(folder):
+                self._tune(folder, self._lacking(folder))
         return [str(folder / name) for name in self.networks]
+
+    def _tune(self, folder: Path, lacking: dict[str, Tuning]) -> None:
+        tell(Progress("train", "", 0, len(lacking) + 1, "networks"))
+        with processes(PROCESSES) as pool:
+            base = pool.submit(train_base, folder / self.base).result()
+            tell(Progress("train", self.base, 1, len(lacking) + 1, "networks"))
+            running = {pool.submit(tune_one, base, folder / name, one): name for name, one in lacking.items()}
+            for done, finished in enumerate(as_completed(running), 2):
+                finished.result()
+                tell(Progress("train", running[finished], done, len(lacking) + 1, "networks"))
 
 
 QUICK = GeneralisationStudy(seeds=12, sample=1024, permutations=10)
@@ -92,7 +96,7 @@ def train_base(folder: Path) -> Path:
 
 
 def tune_one(base: Path, folder: Path, tuning: Tuning) -> None:
-    """One fine-tuning on the sentences in which two cues nearly always agree."""
+    """One fine-tuning on the sentences in which two cues agree."""
     fine_tune(base, cued_sentences("training"), folder, tuning)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.experiments.progress import Progress, tell
+from service.errors import BadInput
+from service.experiments.progress import Progress, tell, tell_waiting
 from service.experiments.side_processes import processes
 from service.networks.text_sources import library_docstrings, python_reference
 from service.networks.training import (
@@ -20,12 +22,14 @@ from service.networks.training import (
     train,
     train_tokenizer,
 )
+from service.storage.locking import Patience, exclusive
 
 VOCABULARY = 288  # little more than bytes: both phases of the intrinsic dimension then fit into few steps
 TOKENIZER_TEXT = 500_000  # characters
 TRAINING_TEXT = 4_000_000
 LAST_STEP = 512
 PROCESSES = 2
+LONGEST_TRAINING = 3600.0  # seconds that one waits for another who trains
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,36 @@ class SmallNetwork:
 def train_networks(folder: Path, networks: Mapping[str, SmallNetwork]) -> list[Path]:
     """The networks' folders under `folder`, each with its checkpoints; trains those that are not there, two at a time.
 
-    The text is Python's language reference and the docstrings of the installed numeric libraries.
+    The text is Python's language reference and the docstrings of the installed numeric libraries. Raises BadInput where the
+    folder cannot be written, StoreBusy.
     """
-    lacking = _lacking(folder, networks)
-    if lacking:
-        tell(Progress("train", "", 0, len(lacking), "networks"))
-        longest_first = sorted(lacking, key=lambda name: -lacking[name].cost)
-        with processes(PROCESSES) as pool:
-            running = {pool.submit(train_one, folder / name, lacking[name]): name for name in longest_first}
-            for done, finished in enumerate(as_completed(running)):
-                finished.result()
-                tell(Progress("train", running[finished], done + 1, len(lacking), "networks"))
+    if not are_trained(folder, networks):
+        with training_in(folder):
+            _train(folder, _lacking(folder, networks))
     return [folder / name for name in networks]
+
+
+def _train(folder: Path, lacking: Mapping[str, SmallNetwork]) -> None:
+    tell(Progress("train", "", 0, len(lacking), "networks"))
+    longest_first = sorted(lacking, key=lambda name: -lacking[name].cost)
+    with processes(PROCESSES) as pool:
+        running = {pool.submit(train_one, folder / name, lacking[name]): name for name in longest_first}
+        for done, finished in enumerate(as_completed(running)):
+            finished.result()
+            tell(Progress("train", running[finished], done + 1, len(lacking), "networks"))
+
+
+@contextmanager
+def training_in(folder: Path) -> Iterator[None]:
+    """A folder for networks, made where it is not there, in which nobody else trains meanwhile. Raises BadInput, StoreBusy."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(folder / ".training.lock", Patience(LONGEST_TRAINING, tell_waiting), "training networks in"):
+            yield
+    except OSError as error:
+        raise BadInput(
+            f"networks cannot be kept in {folder}: {error.strerror or error}; name another folder"
+        ) from error
 
 
 def are_trained(folder: Path, networks: Mapping[str, SmallNetwork]) -> bool:

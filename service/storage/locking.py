@@ -58,8 +58,8 @@ def lock_holder(path: Path) -> str | None:
 
 
 @contextmanager
-def exclusive(path: Path, patience: Patience) -> Iterator[None]:
-    """Hold the lock file for the block, waiting for its holder. Raises StoreBusy."""
+def exclusive(path: Path, patience: Patience, doing: str = "writing to the store") -> Iterator[None]:
+    """Hold the lock file for the block, waiting for its holder, which is `doing` something there. Raises StoreBusy."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         while True:
@@ -68,7 +68,7 @@ def exclusive(path: Path, patience: Patience) -> Iterator[None]:
                 break
             except BlockingIOError:
                 pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-                patience.pause(f"Isoscope process {pid}, which is writing to the store {path.parent}")
+                patience.pause(f"Isoscope process {pid}, which is {doing} {path.parent}")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
