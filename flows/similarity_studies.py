@@ -16,9 +16,10 @@ from flows.failures import in_one_line, raise_together
 from flows.parameters import Characters, Count, Layer, Place, Seconds, States
 from flows.parts import outcomes_of, part
 from flows.progress_artifact import progress_shown, say
-from service.experiments.activation_study import asked_activations, last_checkpoints
+from service.experiments.activation_study import asked_activations
 from service.experiments.compare_networks import Comparer, Comparison
 from service.experiments.compare_networks import Outcome as Compared
+from service.experiments.comparison_plan import last_checkpoints
 from service.experiments.generalisation_study import asked_generalisation, comparisons
 from service.experiments.judging import Judging
 from service.experiments.small_networks import SmallNetwork, train_networks
@@ -30,7 +31,8 @@ from service.networks.datasets import open_dataset
 from service.storage.database import open_store, publish
 
 ASYMMETRY = """
-select activation_a, activation_b, layer_a, layer_b, map, round(penalty_a_to_b, 4) as penalty_a_to_b,
+select activation_a, activation_b, width, blocks, step, layer_a, layer_b, map,
+       round(penalty_a_to_b, 4) as penalty_a_to_b,
        round(penalty_b_to_a, 4) as penalty_b_to_a, round(asymmetry, 4) as asymmetry,
        round(asymmetry_std_error, 4) as std_error, round(asymmetry_over_self, 4) as over_self,
        round(asymmetry_over_self_std_error, 4) as over_self_std_error, pairs
@@ -41,8 +43,6 @@ select model, step, measure, positions, without_top, round(adjacent, 3) as adjac
        largest_block, layers
 from lab.block_structure where dataset = ? order by width, layers, model, step, measure, positions, without_top
 """
-
-
 CORRELATIONS = """
 select layer, measure, positions, round(spearman, 3) as spearman, round(spearman_z, 2) as spearman_z,
        round(kendall, 3) as kendall, networks, reference
@@ -51,7 +51,7 @@ from lab.generalisation_by_distance where tested_on = ? and dataset = ? order by
 
 
 def study_name() -> str:
-    """``study-activations: quick``, or how many networks it is of."""
+    """``study-activations: 6 networks``, or that it is of its own."""
     given = flow_run.parameters
     models = given.get("models") or []
     return f"{flow_run.flow_name}: {len(models)} networks" if models else f"{flow_run.flow_name}: its own networks"

@@ -22,7 +22,7 @@ NETWORKS = Path("isoscope-networks")
 ACTIVATIONS = (
     (
         "1. What is lost where one network's bottom is put under another's top, within and across activation functions?",
-        "select activation_a as bottom, activation_b as top, layer_a, map, round(penalty, 4) as penalty,\n"
+        "select activation_a as bottom, activation_b as top, width, blocks, step, layer_a, map, round(penalty, 4) as penalty,\n"
         "       round(penalty_spread, 4) as spread, round(penalty_over_self, 4) as over_self,\n"
         "       round(accuracy_change, 4) as accuracy_change, round(loss_of_b, 4) as loss_of_top, stitchings as pairs,\n"
         "       round(converged, 2) as converged\n"
@@ -30,7 +30,7 @@ ACTIVATIONS = (
     ),
     (
         "2. Does the asymmetry show? Below 0: the features of the first are the more useful",
-        "select activation_a, activation_b, layer_a, map, round(penalty_a_to_b, 4) as penalty_a_to_b,\n"
+        "select activation_a, activation_b, width, blocks, step, layer_a, map, round(penalty_a_to_b, 4) as penalty_a_to_b,\n"
         "       round(penalty_b_to_a, 4) as penalty_b_to_a, round(asymmetry, 4) as asymmetry,\n"
         "       round(asymmetry_std_error, 4) as std_error, round(asymmetry_over_self, 4) as over_self,\n"
         "       round(asymmetry_over_self_std_error, 4) as over_self_std_error, pairs, networks_a, networks_b\n"
@@ -117,7 +117,8 @@ def activations(
     json: options.Json = False,
 ) -> None:
     """Are SoLU's features of more use than GELU's? Stitching within and across activation functions, both ways round."""
-    from service.experiments.activation_study import asked_activations, last_checkpoints
+    from service.experiments.activation_study import asked_activations
+    from service.experiments.comparison_plan import last_checkpoints
     from service.experiments.small_networks import are_trained
     from service.experiments.stitch_plan import plan
     from service.networks.datasets import open_dataset
@@ -227,7 +228,7 @@ def generalisation(
     json: options.Json = False,
 ) -> None:
     """Do fine-tunings that generalise alike look alike? Distance to the best one against accuracy out of distribution."""
-    from service.experiments.activation_study import last_checkpoints
+    from service.experiments.comparison_plan import last_checkpoints
     from service.experiments.generalisation_study import asked_generalisation, is_answered
 
     settings = Settings()

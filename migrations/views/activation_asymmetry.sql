@@ -2,8 +2,8 @@ create view lab.activation_asymmetry as
 with paired as (
     select
         struct_pack(
-            activation_a := a.activation, activation_b := b.activation, step := f.step_a, layer_a := f.layer_a,
-            layer_b := f.layer_b, dataset := f.dataset, map := f.map
+            activation_a := a.activation, activation_b := b.activation, family := a.family, width := a.width,
+            blocks := a.layers, step := f.step_a, layer_a := f.layer_a, layer_b := f.layer_b, dataset := f.dataset, map := f.map
         ) as about,
         f.model_a,
         f.model_b,
@@ -50,6 +50,9 @@ meant as (
 select
     m.about.activation_a as activation_a,
     m.about.activation_b as activation_b,
+    m.about.family as family,
+    m.about.width as width,
+    m.about.blocks as blocks,
     m.about.step as step,
     m.about.layer_a as layer_a,
     m.about.layer_b as layer_b,
@@ -71,6 +74,9 @@ join of_second y on y.about = m.about;
 comment on view lab.activation_asymmetry is 'Whose features are the more useful? Two activation functions stitched both ways round, over the same pairs of networks';
 comment on column lab.activation_asymmetry.activation_a is 'the activation function that comes first in the alphabet';
 comment on column lab.activation_asymmetry.activation_b is 'the other one';
+comment on column lab.activation_asymmetry.family is 'architecture of both, as the configuration names it';
+comment on column lab.activation_asymmetry.width is 'size of a hidden state of both';
+comment on column lab.activation_asymmetry.blocks is 'number of blocks of both';
 comment on column lab.activation_asymmetry.step is 'optimiser step of both networks; NULL where nobody said';
 comment on column lab.activation_asymmetry.layer_a is 'depth in the networks of activation_a';
 comment on column lab.activation_asymmetry.layer_b is 'depth in the networks of activation_b';

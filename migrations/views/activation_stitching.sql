@@ -2,6 +2,9 @@ create view lab.activation_stitching as
 select
     a.activation as activation_a,
     b.activation as activation_b,
+    a.family,
+    a.width,
+    a.layers as blocks,
     s.step_a as step,
     s.layer_a,
     s.layer_b,
@@ -30,6 +33,9 @@ group by all;
 comment on view lab.activation_stitching is 'Stitching within and across activation functions, over networks that are alike but for it: one row a direction, pair of layers and map';
 comment on column lab.activation_stitching.activation_a is 'activation function of the networks that give the bottom';
 comment on column lab.activation_stitching.activation_b is 'activation function of the networks that give the top';
+comment on column lab.activation_stitching.family is 'architecture of both, as the configuration names it';
+comment on column lab.activation_stitching.width is 'size of a hidden state of both';
+comment on column lab.activation_stitching.blocks is 'number of blocks of both';
 comment on column lab.activation_stitching.step is 'optimiser step of both networks; NULL where nobody said';
 comment on column lab.activation_stitching.layer_a is 'the last block of the bottom that is run: depth, 1 to L';
 comment on column lab.activation_stitching.layer_b is 'the last block of the top that is replaced: depth, 1 to L';

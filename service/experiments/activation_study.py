@@ -11,7 +11,7 @@ from service.errors import BadInput
 from service.experiments.compare_networks import PairOfNetworks
 from service.experiments.small_networks import SmallNetwork
 from service.experiments.stitch_networks import Seam, Wanted
-from service.networks.checkpoints import CheckpointSource, find_checkpoints
+from service.networks.checkpoints import CheckpointSource
 
 ACTIVATIONS = ("gelu", "solu")
 
@@ -59,14 +59,6 @@ class ActivationStudy:
 
 
 QUICK = ActivationStudy(seeds=2, steps=512, layers=(2,), map_steps=100)
-
-
-def last_checkpoints(models: Sequence[str]) -> list[CheckpointSource]:
-    """The last checkpoint of each model. Raises UnknownName, NetworkMismatch; BadInput for fewer than two."""
-    sources = [find_checkpoints(model)[-1] for model in dict.fromkeys(models)]
-    if len(sources) < 2:
-        raise BadInput(f"networks are stitched to each other: name two or more; got {len(sources)}")
-    return sources
 
 
 def asked_activations(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.errors import BadInput
 from service.experiments.compare_networks import USUAL, Comparer, Comparison, Outcome, PairOfNetworks
 from service.experiments.progress import tell_waiting
 from service.experiments.runs import no_network
@@ -39,6 +40,14 @@ def asked_pairs(
 
 def _chosen(found: list[CheckpointSource], wanted: Sequence[str] | None) -> list[CheckpointSource]:
     return found if wanted else found[-1:]
+
+
+def last_checkpoints(models: Sequence[str]) -> list[CheckpointSource]:
+    """The last checkpoint of each model. Raises UnknownName, NetworkMismatch; BadInput for fewer than two."""
+    sources = [find_checkpoints(model)[-1] for model in dict.fromkeys(models)]
+    if len(sources) < 2:
+        raise BadInput(f"networks are set against each other: name two or more; got {len(sources)}")
+    return sources
 
 
 @dataclass(frozen=True)

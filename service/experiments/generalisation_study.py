@@ -4,7 +4,6 @@ best one's predict by how much, and from which layer?"""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -12,10 +11,10 @@ from pathlib import Path
 from service.errors import BadInput
 from service.experiments.compare_networks import Comparer, Comparison, PairOfNetworks
 from service.experiments.judging import Judging
-from service.experiments.progress import Progress, tell, tell_waiting
+from service.experiments.progress import tell_waiting
 from service.experiments.runs import no_network
-from service.experiments.side_processes import processes
-from service.experiments.small_networks import training_in
+from service.experiments.side_processes import all_done, processes
+from service.experiments.small_networks import PROCESSES, training_in
 from service.networks.checkpoints import CheckpointSource
 from service.networks.cued_sentences import NAME, cued_sentences, plain_sentences
 from service.networks.datasets import DEFAULT_SAMPLE, Choice, Items, open_dataset
@@ -30,7 +29,6 @@ MEASURES = ("linear_cka_debiased", "procrustes_angular", "mutual_knn")
 ALL_PAIRS = 16  # networks up to which all pairs are compared, so that there is a map of them; above, each with the best
 VOCABULARY = 1024  # a token a word
 WIDTH, DEPTH, BASE_STEPS = 64, 4, 300
-PROCESSES = 2
 
 
 @dataclass(frozen=True)
@@ -73,14 +71,10 @@ class GeneralisationStudy:
         return [str(folder / name) for name in self.networks]
 
     def _tune(self, folder: Path, lacking: dict[str, Tuning]) -> None:
-        tell(Progress("train", "", 0, len(lacking) + 1, "networks"))
         with processes(PROCESSES) as pool:
-            base = pool.submit(train_base, folder / self.base).result()
-            tell(Progress("train", self.base, 1, len(lacking) + 1, "networks"))
-            running = {pool.submit(tune_one, base, folder / name, one): name for name, one in lacking.items()}
-            for done, finished in enumerate(as_completed(running), 2):
-                finished.result()
-                tell(Progress("train", running[finished], done, len(lacking) + 1, "networks"))
+            base = all_done(pool, {self.base: (train_base, folder / self.base)}, of=len(lacking) + 1)[0]
+            jobs = {name: (tune_one, base, folder / name, one) for name, one in lacking.items()}
+            all_done(pool, jobs, before=1)
 
 
 QUICK = GeneralisationStudy(seeds=12, sample=1024, permutations=10)
@@ -144,6 +138,9 @@ def asked_generalisation(
     study = replace(study, seeds=seeds or study.seeds, texts=texts or study.texts)
     inner = read_labelled(inside, classes) if inside else cued_sentences("in-distribution")
     outer = read_labelled(outside, classes) if outside else cued_sentences("out-of-distribution")
+    if stands_for:  # what is right depends on it
+        chosen = f"[stands-for={','.join(map(str, stands_for))}]"
+        inner, outer = (replace(texts, name=texts.name + chosen) for texts in (inner, outer))
     items = open_dataset(dataset, sample=study.sample, choice=Choice(texts=study.texts))
     return GeneralisationQuestion(study, inner, outer, items, tuple(stands_for))
 

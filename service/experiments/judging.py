@@ -70,11 +70,11 @@ class Judging:
             texts = self.splits[split]
             told, _ = classifier.predictions(texts)
             share = float((told == np.array(texts.labels)).mean())
-            self._record(source, split, texts, share, begun)
+            self._record(source, split, texts, share, begun, classifier.device)
         return len(lacking)
 
     def _record(
-        self, source: CheckpointSource, split: str, texts: LabelledTexts, share: float, begun: datetime
+        self, source: CheckpointSource, split: str, texts: LabelledTexts, share: float, begun: datetime, device: str
     ) -> None:
         row = {
             "measure": ACCURACY.name,
@@ -87,8 +87,6 @@ class Judging:
         }
         identity = source.checkpoint.checkpoint_id
         about = {"split": split, "classes": list(self.classes)}
-        run = ended_run(
-            EXPERIMENT, about, begun, identity, texts.name, device=self.device, flow_run_id=self.flow_run_id
-        )
+        run = ended_run(EXPERIMENT, about, begun, identity, texts.name, device=device, flow_run_id=self.flow_run_id)
         found = Findings(run, identity, texts.name, {"checkpoint_metrics": [row]}, measure_rows([ACCURACY]))
         record_findings(self.store, found, self.on_wait)

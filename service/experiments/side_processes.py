@@ -6,9 +6,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from typing import Any
+
+from service.experiments.progress import Progress, tell
 
 
 @contextmanager
@@ -24,6 +27,20 @@ def processes(count: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def all_done(
+    pool: ProcessPoolExecutor, jobs: Mapping[str, tuple[Any, ...]], before: int = 0, of: int | None = None
+) -> list[Any]:
+    """What each job made, a function and its arguments under the name of a network, telling of each that is done; `before` were
+    done already, `of` are all in all."""
+    total = of or before + len(jobs)
+    tell(Progress("train", "", before, total, "networks"))
+    running = {pool.submit(*job): name for name, job in jobs.items()}
+    for done, finished in enumerate(as_completed(running), before + 1):
+        finished.result()
+        tell(Progress("train", running[finished], done, total, "networks"))
+    return [future.result() for future in running]
 
 
 def _started() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import BadInput
-from service.experiments.progress import Progress, tell, tell_waiting
-from service.experiments.side_processes import processes
+from service.experiments.progress import tell_waiting
+from service.experiments.side_processes import all_done, processes
 from service.networks.text_sources import library_docstrings, python_reference
 from service.networks.training import (
     Objective,
@@ -71,13 +70,9 @@ def train_networks(folder: Path, networks: Mapping[str, SmallNetwork]) -> list[P
 
 
 def _train(folder: Path, lacking: Mapping[str, SmallNetwork]) -> None:
-    tell(Progress("train", "", 0, len(lacking), "networks"))
     longest_first = sorted(lacking, key=lambda name: -lacking[name].cost)
     with processes(PROCESSES) as pool:
-        running = {pool.submit(train_one, folder / name, lacking[name]): name for name in longest_first}
-        for done, finished in enumerate(as_completed(running)):
-            finished.result()
-            tell(Progress("train", running[finished], done + 1, len(lacking), "networks"))
+        all_done(pool, {name: (train_one, folder / name, lacking[name]) for name in longest_first})
 
 
 @contextmanager

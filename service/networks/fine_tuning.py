@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from service.errors import NetworkMismatch
 from service.networks.labelled_texts import LabelledTexts
-from service.networks.loading import UNLOADABLE, chosen_device
+from service.networks.loading import UNLOADABLE, chosen_device, device_name
 from service.networks.training import save_checkpoint
 
 BATCH = 64  # texts that are judged at a time
@@ -58,6 +58,11 @@ class Classifier:
             told.append(logs.argmax(1))
             nats.append(-logs.gather(1, labels[:, None])[:, 0])
         return torch.cat(told).numpy(), torch.cat(nats).double().numpy()
+
+    @property
+    def device(self) -> str:
+        """The name of the device that it runs on."""
+        return device_name(next(self.module.parameters()).device)
 
     def inputs(self, texts: LabelledTexts, rows: Sequence[int]) -> dict[str, Tensor]:
         """The texts of those rows as the network reads them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class LabelledTexts:
 def read_labelled(place: str, classes: Sequence[str] = ()) -> LabelledTexts:
     """The texts of a Parquet or JSON-lines file with the columns text, text_pair (if any) and label; or premise, hypothesis and
     label; or sentence1, sentence2 and gold_label, as MNLI and HANS have them. Labels are numbers, or names out of `classes`, of
-    which one may be several: ``entailment``, ``neutral|contradiction``.
+    which one may be several: ``entailment``, ``neutral|contradiction``. The name tells files of other contents apart.
 
     Raises UnknownName (no such file), BadInput.
     """
@@ -58,7 +59,8 @@ def read_labelled(place: str, classes: Sequence[str] = ()) -> LabelledTexts:
     except (KeyError, ValueError) as error:
         said = f"label {error}" if isinstance(error, ValueError) else f"no {error}"
         raise BadInput(f"{path} has a row with {said}: give --classes with the names of all classes") from error
-    return LabelledTexts(path.name, texts, labels, seconds)
+    digest = hashlib.sha256(repr((texts, seconds, labels)).encode()).hexdigest()[:8]
+    return LabelledTexts(f"{path.name}@{digest}", texts, labels, seconds)
 
 
 def _class(given: Any, classes: Sequence[str]) -> int:

@@ -124,7 +124,7 @@ def load_network(
         width=text_config.hidden_size,
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         dtype=str(next(module.parameters()).dtype).removeprefix("torch."),
-        device=_device_name(place),
+        device=device_name(place),
         attention=str(getattr(module.config, "_attn_implementation", None) or "eager"),
         normed_entry=blocks.normed_entry,
         activation=_activation(text_config),
@@ -189,7 +189,8 @@ def _activation(config: Any) -> str | None:
     return next((name for name in names if isinstance(name, str)), None)
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """What people call a device: ``cpu``, or the accelerator's own name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 

@@ -45,7 +45,9 @@ def test_files_of_pairs_are_read_by_the_columns_of_mnli_and_hans(tmp_path):
     for name in ("pairs.parquet", "pairs.jsonl"):
         found = read_labelled(str(tmp_path / name), ["entailment", "non-entailment|neutral|contradiction"])
         assert (found.texts, found.seconds, found.labels) == (("a b", "a b"), ("a", "c"), (0, 1))
-        assert found.name == name
+        assert found.name.startswith(f"{name}@")
+    other = read_labelled(str(tmp_path / "pairs.jsonl"), ["contradiction", "entailment"])
+    assert other.name != found.name
 
 
 @pytest.mark.parametrize(
