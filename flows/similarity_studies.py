@@ -17,7 +17,7 @@ from flows.parameters import Characters, Count, Layer, Place, Seconds, States
 from flows.parts import outcomes_of, part
 from flows.progress_artifact import progress_shown, say
 from service.experiments.activation_study import asked_activations
-from service.experiments.compare_networks import Comparer, Comparison
+from service.experiments.compare_networks import Comparer
 from service.experiments.compare_networks import Outcome as Compared
 from service.experiments.comparison_plan import last_checkpoints
 from service.experiments.generalisation_study import asked_generalisation, comparisons
@@ -25,7 +25,7 @@ from service.experiments.judging import Judging
 from service.experiments.small_networks import SmallNetwork, train_networks
 from service.experiments.stitch_networks import Outcome as Stitched
 from service.experiments.stitch_networks import Stitcher
-from service.experiments.width_depth_study import MEASURES, asked_sizes, checkpoints_of
+from service.experiments.width_depth_study import asked_sizes, checkpoints_of
 from service.networks.checkpoints import CheckpointSource, load
 from service.networks.datasets import open_dataset
 from service.storage.database import open_store, publish
@@ -159,8 +159,7 @@ def study_width_depth(
         asked = family(models, networks, study.networks)
         families = checkpoints_of(asked, (revisions or ()) if models else study.revisions)
         loading = partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-        comparison = Comparison(MEASURES, study.permutations)
-        comparer = Comparer(opened, items, study.sample, comparison, loading, batch_size, str(flow_run.id), say)
+        comparer = Comparer(opened, items, study.sample, study.comparison, loading, batch_size, str(flow_run.id), say)
         outcomes, failures = comparing.compared(study.comparisons(families, comparer))
     leave_rows(
         opened, BLOCKS, [items.dataset.name], artifact_key("block-structure"), "block structure by width and depth"
@@ -228,7 +227,7 @@ def study_generalisation(
     tag_run("generalisation")
     run_id, loading = str(flow_run.id), partial(load, device=device, trust_remote_code=trust_remote_code)
     judging = Judging(opened, asked.inside, asked.outside, asked.classes, device, run_id, say)
-    comparer = Comparer(opened, asked.items, asked.study.sample, asked.comparison(), loading, None, run_id, say)
+    comparer = Comparer(opened, asked.items, asked.study.sample, asked.comparison, loading, None, run_id, say)
     with progress_shown(artifact_key("progress", "generalisation")):
         sources = last_checkpoints(models or asked.study.trained(Path(networks)))
         todo = [source for source in sources if judging.lacks(source)]

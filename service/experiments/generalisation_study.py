@@ -116,6 +116,7 @@ class GeneralisationQuestion:
     items: Items
     classes: tuple[int, ...] = ()
 
+    @property
     def comparison(self) -> Comparison:
         """What each two of them are compared by."""
         return Comparison(MEASURES, self.study.permutations)
@@ -153,6 +154,6 @@ def is_answered(settings: Settings, question: GeneralisationQuestion, sources: S
     if any(judging.lacks(source) for source in sources):
         return False
     comparer = Comparer(
-        store, question.items, question.study.sample, question.comparison(), no_network, on_wait=tell_waiting
+        store, question.items, question.study.sample, question.comparison, no_network, on_wait=tell_waiting
     )
     return not any(comparer.lacks(pair) for pair in comparisons(store, sources, question.outside))

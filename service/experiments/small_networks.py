@@ -33,8 +33,8 @@ LONGEST_TRAINING = 3600.0  # seconds that one waits for another who trains
 
 @dataclass(frozen=True)
 class SmallNetwork:
-    """The size of a network, what it learns, and for how long. `seed` is that of its first weights and, unless `order` gives
-    another, of the order of its texts; `activation` is a decoder's."""
+    """The size of a network, what it learns, and for how long. `seed` is that of its first weights and of the order of
+    its texts; `activation` is a decoder's."""
 
     objective: Objective
     width: int
@@ -42,14 +42,12 @@ class SmallNetwork:
     activation: str = "gelu"
     seed: int = 0
     steps: int = LAST_STEP
-    order: int | None = None
 
     @property
     def name(self) -> str:
         """What says all of it: ``gelu-width-64-depth-4-steps-512-seed-0``."""
         kind = self.activation if self.objective == "causal" else "encoder"
-        order = "" if self.order in (None, self.seed) else f"-order-{self.order}"
-        return f"{kind}-width-{self.width}-depth-{self.layers}-steps-{self.steps}-seed-{self.seed}{order}"
+        return f"{kind}-width-{self.width}-depth-{self.layers}-steps-{self.steps}-seed-{self.seed}"
 
     @property
     def cost(self) -> int:
@@ -112,7 +110,7 @@ def train_one(folder: Path, network: SmallNetwork) -> None:
         batch=12,
         learning_rate=2e-3,
         final_share=1.0,
-        seed=network.seed if network.order is None else network.order,
+        seed=network.seed,
         threads=1,
     )
     train(module, tokenizer, texts, folder, recipe)

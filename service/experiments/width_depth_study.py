@@ -40,6 +40,11 @@ class WidthDepthStudy:
         """The checkpoints of its own networks that are compared."""
         return [f"step{step}" for step in self.at]
 
+    @property
+    def comparison(self) -> Comparison:
+        """What each two checkpoints are compared by."""
+        return Comparison(MEASURES, self.permutations)
+
     def comparisons(
         self, families: Sequence[Sequence[CheckpointSource]], comparer: Comparer
     ) -> list[tuple[PairOfNetworks, Comparer]]:
@@ -82,8 +87,7 @@ def is_answered(
 ) -> bool:
     """Whether the store lacks nothing of the study; opens it, loads no network. Raises StoreBusy, StoreNotMigrated."""
     store = open_store(settings.store, settings.lock_wait, tell_waiting)
-    comparison = Comparison(MEASURES, study.permutations)
-    comparer = Comparer(store, items, study.sample, comparison, no_network, on_wait=tell_waiting)
+    comparer = Comparer(store, items, study.sample, study.comparison, no_network, on_wait=tell_waiting)
     answered = not any(one.lacks(pair) for pair, one in study.comparisons(families, comparer))
     if answered:
         publish(store, tell_waiting)

@@ -26,13 +26,6 @@ class LabelledTexts:
     def __len__(self) -> int:
         return len(self.texts)
 
-    @property
-    def joined(self) -> tuple[str, ...]:
-        """Each text, or both of a pair one after the other."""
-        if self.seconds is None:
-            return self.texts
-        return tuple(f"{text} {second}" for text, second in zip(self.texts, self.seconds, strict=True))
-
 
 def read_labelled(place: str, classes: Sequence[str] = ()) -> LabelledTexts:
     """The texts of a Parquet or JSON-lines file with the columns text, text_pair (if any) and label; or premise, hypothesis and
