@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from service.errors import NetworkMismatch, UnknownName
+from service.networks.lens_folders import final_weights, lens_config
 
 STEP = re.compile(r"(?:^|[-_.])(?:global_?step|step|checkpoint)[-_]?(\d+)$", re.IGNORECASE)
 UNFINISHED = (".", "tmp-")  # drafts, ours and Trainer's
@@ -85,7 +86,12 @@ def model_name(root: Path) -> str:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint, sorted. Raises NetworkMismatch where there is none."""
+    """The safetensors files of a checkpoint, sorted; the one file of a network in TransformerLens's format.
+
+    Raises NetworkMismatch where there is none.
+    """
+    if lens_config(folder):
+        return [final_weights(folder)]
     files = sorted(folder.glob("*.safetensors"))
     if files:
         return files
@@ -95,7 +101,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def weights_digest(folder: Path) -> str:
-    """16 hex digits over the safetensors files and config.json of a checkpoint."""
+    """16 hex digits over the weights and config.json of a checkpoint."""
     files = (*weight_files(folder), folder / "config.json")
     return _digest(tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files))
 

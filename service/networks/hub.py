@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
-from service.errors import UnknownName
+from service.errors import NetworkMismatch, UnknownName
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -31,6 +31,22 @@ def commits(model: str, revisions: Sequence[str]) -> list[tuple[str, str]]:
         else:
             found[revision] = _commit(model, revision)
     return list(found.items())
+
+
+def fetched_config(model: str, commit: str) -> Path | None:
+    """Where the config.json of a model lies now; None where it has none, or neither hub nor cache gives it."""
+    try:
+        return Path(hf_hub_download(model, "config.json", revision=commit))
+    except Exception:  # the ordinary way of loading meets it again, and names it
+        return None
+
+
+def fetched_files(model: str, commit: str, patterns: Sequence[str]) -> Path:
+    """The folder that the files of a model lie in that match a pattern. Raises NetworkMismatch."""
+    try:
+        return Path(snapshot_download(model, revision=commit, allow_patterns=list(patterns)))
+    except Exception as error:  # see _commit
+        raise NetworkMismatch(f"{model} could not be fetched: {' '.join(str(error).split())[:300]}") from error
 
 
 def _commit(model: str, revision: str) -> str:

@@ -1,8 +1,9 @@
-"""From weights on disk to a network whose layers are known: safetensors only, remote code off unless asked for."""
+"""From weights on disk to a network whose layers are known: no pickled code is run, a repository's own only if asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ from transformers.models.auto import modeling_auto
 from service.errors import BadInput, NetworkMismatch
 from service.networks import solu
 from service.networks.blocks import Blocks, find_blocks
+from service.networks.lens_folders import lens_folder
+from service.networks.lens_format import lens_module
+from service.networks.lens_tokenizer import lens_tokenizer
 from service.results import NetworkFacts
 from service.subjects import Checkpoint, Stream
 
@@ -91,35 +95,15 @@ def load_network(
         raise BadInput(f"unknown dtype {dtype!r}: give {', '.join(DTYPES)}")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
-    try:
-        config = AutoConfig.from_pretrained(location, **common)
-        kind, auto = _kind(config, location)
-        tokenizer = AutoTokenizer.from_pretrained(location, **common)
-        module, info = auto.from_pretrained(
-            location,
-            config=config,
-            use_safetensors=True,
-            dtype=DTYPES[dtype],
-            attn_implementation=attention,
-            output_loading_info=True,
-            **common,
-        )
-    except UNLOADABLE as error:
-        raise _unloadable(location, error) from error
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise _unloadable(location, error) from error
-    predicts = _head_is_loaded(module, info, location)
-    _check_tokenizer(tokenizer, location)
-    module = module.to(place).eval()
+    found = _found(location, revision, dtype, attention, trust_remote_code)
+    _check_tokenizer(found.tokenizer, location)
+    module, config = found.module.to(place).eval(), found.config
     module.config.use_cache = False  # one pass needs no memory of keys and values
     text_config = config.get_text_config(decoder=True)
     blocks = find_blocks(module, text_config.num_hidden_layers, _probe(text_config, place))
     facts = NetworkFacts(
         family=config.model_type,
-        kind=kind,
+        kind=found.kind,
         layers=blocks.layers,
         width=text_config.hidden_size,
         parameters=sum(parameter.numel() for parameter in module.parameters()),
@@ -130,7 +114,56 @@ def load_network(
         activation=_activation(text_config),
         weights_digest=weights_digest,
     )
-    return Network(checkpoint, module, tokenizer, facts, blocks, predicts, longest_input(text_config, module))
+    longest = longest_input(text_config, module)
+    return Network(checkpoint, module, found.tokenizer, facts, blocks, found.predicts, longest)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What lies at a location, not yet on its device."""
+
+    config: Any
+    kind: str
+    module: Any
+    tokenizer: Any
+    predicts: bool
+
+
+def _found(location: str, revision: str | None, dtype: str, attention: str | None, trust_remote_code: bool) -> _Found:
+    folder = lens_folder(location, revision)
+    common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    try:
+        if folder:
+            return _of_lens_format(folder, dtype, attention)
+        return _of_transformers(location, dtype, attention, common)
+    except UNLOADABLE as error:
+        raise _unloadable(location, error) from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise _unloadable(location, error) from error
+
+
+def _of_lens_format(folder: Path, dtype: str, attention: str | None) -> _Found:
+    wanted = DTYPES[dtype]
+    module = lens_module(folder, wanted if isinstance(wanted, torch.dtype) else None, attention)
+    return _Found(module.config, "decoder", module, lens_tokenizer(folder), predicts=True)
+
+
+def _of_transformers(location: str, dtype: str, attention: str | None, common: dict[str, Any]) -> _Found:
+    config = AutoConfig.from_pretrained(location, **common)
+    kind, auto = _kind(config, location)
+    tokenizer = AutoTokenizer.from_pretrained(location, **common)
+    module, info = auto.from_pretrained(
+        location,
+        config=config,
+        use_safetensors=True,
+        dtype=DTYPES[dtype],
+        attn_implementation=attention,
+        output_loading_info=True,
+        **common,
+    )
+    return _Found(config, kind, module, tokenizer, _head_is_loaded(module, info, location))
 
 
 def _unloadable(location: str, error: Exception) -> NetworkMismatch:

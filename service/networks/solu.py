@@ -23,6 +23,19 @@ class SoLU(nn.Module):
         return layer_norm(states * torch.softmax(states, dim=-1), states.shape[-1:])
 
 
+class NormedSoLU(nn.Module):
+    """LayerNorm(x softmax(x)) over the last dimension, the norm with a scale and a shift of its own: TransformerLens's
+    ``solu_ln``. Source: as `SoLU`."""
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, epsilon)
+
+    def forward(self, states: Float[Tensor, "*places width"]) -> Float[Tensor, "*places width"]:
+        """The activations."""
+        return self.norm(states * torch.softmax(states, dim=-1))
+
+
 def make_known() -> None:
     """Let configurations name it: ``hidden_act="solu"``."""
     ACT2FN.setdefault(NAME, SoLU)
