@@ -117,7 +117,7 @@ def test_scores_rank_as_training_without_each_example_does():
     curvature = (draw * (chance * (1 - chance))[:, None]).T @ draw
     leverage = (draw @ torch.linalg.inv(curvature) * draw).sum(1) * chance * (1 - chance)
     newton = tests @ torch.linalg.inv(curvature) @ (signs[:, None] * draw).T * (1 - chance) / (1 - leverage)
-    assert torch.allclose(newton, fall, rtol=0.1, atol=2e-3)
+    assert min(spearmanr(score, real).statistic for score, real in zip(newton, fall, strict=True)) > 0.995
 
 
 def test_least_squares_without_an_example_is_exact():
