@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attribution_case as case
 import pytest
 import torch
 from hypothesis import given, settings
@@ -87,6 +88,15 @@ def test_an_ensemble_averages_kernels_and_doubts_by_themselves():
     assert torch.allclose(ensemble_trak_scores([one, one]), alone)
     mean = sum(trak_scores(one.train_features, one.test_features, one.one_minus_p) for one in members) / 3
     assert not torch.allclose(expected, mean, rtol=1e-2)
+
+
+def test_the_scores_are_dattri_s_and_but_for_one_factor_those_of_the_released_code():
+    members = [TrakMember(*one) for one in zip(case.TRAIN, case.TEST, case.ONE_MINUS_P, strict=True)]
+    alone = ensemble_trak_scores(members[:1])
+    assert torch.allclose(alone, case.DATTRI_OF_ONE, atol=2e-6)
+    assert torch.allclose(ensemble_trak_scores(members), case.DATTRI_OF_BOTH, atol=2e-6)
+    factor = case.TRAKER_OF_ONE / alone
+    assert torch.allclose(factor, factor.mean().expand_as(factor), rtol=2e-3)
 
 
 def fitted(points, signs, ridge, start=None, steps=30):
