@@ -97,3 +97,24 @@ class Site:
             f"model={path_name(self.checkpoint.model)}/step={step}/dataset={path_name(self.dataset)}"
             f"/layer={self.layer}/{self.site_id}.parquet"
         )
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A named yes or no over the items of a dataset, or over the places in its texts.
+
+    `definition` is how the labels were asked for, such as ``column:even``; `labels_digest` covers the labels themselves, so
+    that other labels under one name are another concept. `items` have a label; of them `positives` are positive, or hold a
+    positive place.
+    """
+
+    name: str
+    definition: str
+    dataset: str
+    labels_digest: str
+    items: int
+    positives: int
+
+    @property
+    def concept_id(self) -> str:
+        return content_id("concept", self.name, self.definition, self.dataset, self.labels_digest)

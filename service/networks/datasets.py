@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from service.errors import BadInput
 from service.networks.coordinated_sample import mixed
+from service.networks.text_columns import Columns, column_by_item
 from service.networks.text_sources import RANDOM, Documents, find_documents
 from service.subjects import Dataset
 
@@ -81,6 +82,15 @@ class Items(Protocol):
     @property
     def choice(self) -> Choice: ...
 
+    @property
+    def item_ids(self) -> Sequence[int]:
+        """The ids of all its items, ascending."""
+        ...
+
+    def column(self, name: str) -> dict[int, object]:
+        """A column of the dataset's own file: what it holds for each item. Raises UnknownName, BadInput."""
+        ...
+
     def documents(self) -> dict[int, int] | None:
         """The document that each window was cut from, by item; None where every window is one of its own."""
         ...
@@ -99,6 +109,16 @@ class TextWindows:
     tokens: int | None
     choice: Choice = USUAL
     origins: tuple[int, ...] = ()
+    columns: Columns | None = None
+
+    @property
+    def item_ids(self) -> Sequence[int]:
+        """The ids of all its windows, also of those that are not read, ascending."""
+        return range(len(self.texts))
+
+    def column(self, name: str) -> dict[int, object]:
+        """A column of the texts' own file: each window has what its document's row holds. Raises UnknownName, BadInput."""
+        return column_by_item(self.columns, name, self.origins, self.dataset.name)
 
     def documents(self) -> dict[int, int] | None:
         """The document that each window was cut from."""
@@ -144,6 +164,15 @@ class RandomTokens:
     tokens: int | None
     length: int
     choice: Choice = USUAL
+
+    @property
+    def item_ids(self) -> Sequence[int]:
+        """The ids of its windows."""
+        return range(self.dataset.items)
+
+    def column(self, name: str) -> dict[int, object]:
+        """Raises BadInput: there are none."""
+        return column_by_item(None, name, (), self.dataset.name)
 
     def documents(self) -> None:
         """Every window is one of its own."""
@@ -229,7 +258,7 @@ def _text_windows(
         split=documents.split,
         licence=documents.licence,
     )
-    return TextWindows(dataset, texts, tokens, choice, tuple(origins))
+    return TextWindows(dataset, texts, tokens, choice, tuple(origins), documents.columns)
 
 
 def without_punctuation(text: str) -> str:

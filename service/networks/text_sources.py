@@ -11,6 +11,7 @@ from pathlib import Path
 
 from service.errors import BadInput, UnknownName
 from service.networks import cued_sentences
+from service.networks.text_columns import Columns, HubColumns, columns_of_file
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 SUFFIXES = (".txt", ".md", ".rst")
@@ -20,7 +21,8 @@ SHORTEST = 200  # characters of a docstring that is worth reading
 
 @dataclass(frozen=True)
 class Documents:
-    """Texts with where they are from. `name` is the dataset's key in the store, before its options."""
+    """Texts with where they are from. `name` is the dataset's key in the store, before its options. `columns` are the other
+    columns of their file, where it has any."""
 
     name: str
     source: str
@@ -28,6 +30,7 @@ class Documents:
     revision: str | None = None
     split: str | None = None
     licence: str | None = None
+    columns: Columns | None = None
 
 
 def python_reference() -> Documents:
@@ -90,7 +93,7 @@ def find_documents(name: str) -> Documents:
     texts = _texts_of(path, column)
     if not any(text.strip() for text in texts):
         raise BadInput(f"{path} has no text in it: give a file with text")
-    return Documents(called, str(path.resolve()), texts)
+    return Documents(called, str(path.resolve()), texts, columns=columns_of_file(path, column))
 
 
 def _texts_of(path: Path, column: str) -> tuple[str, ...]:
@@ -162,4 +165,5 @@ def _hub_dataset(name: str) -> Documents:
         raise BadInput(f"{name} has no column {column!r}, it has {', '.join(rows.column_names)}: add :COLUMN")
     info = rows.info
     texts = tuple(str(text) for text in rows[column])
-    return Documents(name, repository, texts, revision=str(info.version), split=split, licence=info.license or None)
+    revision, licence = str(info.version), info.license or None
+    return Documents(name, repository, texts, revision, split, licence, HubColumns(rows))
