@@ -52,6 +52,7 @@ HOME = {
         "measures",
         "networks",
         "service.storage.activations",
+        "service.storage.probe_directions",
         "service.storage.summary_format",
         "service.report.network_map",
     },

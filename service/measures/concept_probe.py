@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -115,23 +117,21 @@ def l1_path(
             intercept_scaling=UNPENALISED,
             random_state=0,
         )
-        passes = _fitted(model, inputs, labels.cpu().numpy())
+        model.fit(inputs, labels.cpu().numpy())
         weights = torch.from_numpy(model.coef_[0]).to(points.device, points.dtype)
         intercept = float(model.intercept_[0])
-        found.append(_probe(weights, intercept, standardise, "l1", strength, passes < MOST_PASSES))
+        found.append(_probe(weights, intercept, standardise, "l1", strength, int(model.n_iter_.max()) < MOST_PASSES))
     return found
 
 
-def _fitted(model: object, inputs: object, labels: object) -> int:
-    """Fit a model, which says through `Probe.converged` and not by a warning that it ran out of passes; how many it took."""
-    import warnings
-
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Have no warning where liblinear runs out of passes, which `Probe.converged` says; around all threads that fit."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(inputs, labels)  # type: ignore[attr-defined]
-    return int(model.n_iter_.max())  # type: ignore[attr-defined]
+        yield
 
 
 def smallest_emptying_penalty(points: Float[Tensor, "points width"], labels: Bool[Tensor, " points"]) -> float:
@@ -140,12 +140,12 @@ def smallest_emptying_penalty(points: Float[Tensor, "points width"], labels: Boo
     return float((Standardiser.of(points)(points).T @ (yes - yes.mean())).abs().max())
 
 
-def cosine(first: Probe, second: Probe) -> float | None:
-    """The cosine between two directions in one space; None where one has no weight left. Random ones of width d have mean
-    0 and standard deviation 1 / sqrt(d)."""
-    if not first.nonzero or not second.nonzero:
+def cosine(first: Float[Tensor, " a"], second: Float[Tensor, " b"]) -> float | None:
+    """The cosine of two probes' weights; None where they are of unlike width, or one has no weight left. Random directions of
+    width d have mean 0 and standard deviation 1 / sqrt(d)."""
+    if first.shape != second.shape or not bool(first.any()) or not bool(second.any()):
         return None
-    return float(first.direction.double() @ second.direction.double())
+    return float(torch.nn.functional.cosine_similarity(first.double(), second.double(), dim=0))
 
 
 def correlation(first: Float[Tensor, " points"], second: Float[Tensor, " points"]) -> float | None:

@@ -67,7 +67,12 @@ def layered(
     stacked = torch.stack([cloud.float() for cloud in states])
     if bool((stacked == stacked[:1, :1]).all()):
         raise BadShape("the states of all tokens and layers are one and the same: there is nothing to tell apart")
-    known = documents or {}
-    owner = torch.tensor([known.get(item, item) for item in sample.item_id.tolist()], dtype=torch.int64)
-    text = owner if len(owner.unique()) >= FEWEST_DOCUMENTS else sample.item_id
+    text = held_together(sample.item_id, documents)
     return Layered(tuple(layers), stacked, sample.item_id, sample.char_end, sample.position, text)
+
+
+def held_together(item_id: Int[Tensor, " points"], documents: Mapping[int, int] | None) -> Int[Tensor, " points"]:
+    """What must be held out whole: each item's document, or the item itself where there are too few documents."""
+    known = documents or {}
+    owner = torch.tensor([known.get(item, item) for item in item_id.tolist()], dtype=torch.int64)
+    return owner if len(owner.unique()) >= FEWEST_DOCUMENTS else item_id

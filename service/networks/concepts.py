@@ -43,18 +43,18 @@ def find_concept(asked: str, items: LabelledItems) -> LabelledConcept:
     Raises UnknownName (form, column, class), BadInput (labels that cannot be read, one class only).
     """
     named = NAMED.fullmatch(asked)
-    name, form = named.groups() if named else (asked, asked)
+    given, form = named.groups() if named else (None, asked)
     kind, colon, rest = form.partition(":")
     if not colon or kind not in FORMS:
         raise UnknownName.of("form of a concept", kind, [f"{known}:" for known in FORMS])
     if not rest:
         raise BadInput(f"concept {asked!r} says nothing after {kind}: it needs one more word, such as {EXAMPLES[kind]}")
-    labels = FORMS[kind](rest, items)
-    where = items.dataset.name
+    labels, where = FORMS[kind](rest, items), items.dataset.name
+    definition = f"json:{Path(rest).name}" if kind == "json" else form
+    name = given or definition
     if not labels.positives or not labels.negatives:
         only = "positive" if labels.positives else "negative"
         raise BadInput(f"concept {name!r} has one class only: all {labels.items} items of {where} are {only}")
-    definition = f"json:{Path(rest).name}" if kind == "json" else form
     return LabelledConcept(Concept(name, definition, where, labels.digest, labels.items, labels.positives), labels)
 
 

@@ -13,7 +13,7 @@ from service.storage import ledger
 from service.storage.places import Place
 from service.storage.schema import metadata
 
-SUBJECTS = ("models", "checkpoints", "datasets", "measures")
+SUBJECTS = ("models", "checkpoints", "datasets", "measures", "concepts")
 # a site that was read again has other states; what else is there already is an error, for a run is fed once
 AGAIN = {
     **dict.fromkeys(SUBJECTS, "on conflict do nothing"),

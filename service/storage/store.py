@@ -74,6 +74,11 @@ class Store:
         return self._area("activations")
 
     @property
+    def probes(self) -> Place:
+        """The directions of linear probes."""
+        return self._area("probes")
+
+    @property
     def ledger(self) -> Place:
         """Every row, by run, in Parquet."""
         return self._area("ledger")

@@ -97,12 +97,13 @@ def test_a_rotation_changes_nothing_for_white_points_and_something_for_others():
 def test_the_opposite_concept_has_the_opposite_direction():
     points, labels, _ = planted()
     yes, no = l2_probe(points, labels), l2_probe(points, ~labels)
-    assert cosine(yes, no) == pytest.approx(-1, abs=1e-5)
+    assert cosine(yes.weights, no.weights) == pytest.approx(-1, abs=1e-5)
     assert correlation(yes.margins(points), no.margins(points)) == pytest.approx(-1, abs=1e-5)
     assert yes.bias == pytest.approx(-no.bias, abs=1e-2)
     assert correlation(torch.ones(5), torch.arange(5.0)) is None
     empty = l1_path(points, labels, (1.01,))[0]
-    assert cosine(yes, empty) is None
+    assert cosine(yes.weights, empty.weights) is None
+    assert cosine(yes.weights, torch.ones(3)) is None
 
 
 def test_auroc_and_scores_by_hand():
