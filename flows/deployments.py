@@ -23,6 +23,7 @@ from flows.compare_networks import compare_networks
 from flows.drift_layers import drift_layers
 from flows.early_warning import early_warning
 from flows.measure_layers import measure_layers
+from flows.probe_concepts import probe_concepts
 from flows.separate_layers import separability_study, separate_layers
 from flows.similarity_studies import study_activations, study_generalisation, study_width_depth
 from flows.stitch_networks import stitch_networks
@@ -41,6 +42,7 @@ SERVED: tuple[Flow[..., Any], ...] = (
     separability_study,
     compare_networks,
     stitch_networks,
+    probe_concepts,
     study_activations,
     study_generalisation,
     study_width_depth,

@@ -19,6 +19,7 @@ from service.command_dissimilarity import add_studies
 from service.command_drift import drift
 from service.command_early_warning import early_warning
 from service.command_plot import plot
+from service.command_probe import probe
 from service.command_report import report
 from service.command_separate import separate
 from service.command_serve import serve
@@ -269,6 +270,7 @@ app.command()(stitch)
 app.command()(drift)
 app.command("early-warning")(early_warning)
 app.command()(plot)
+app.command()(probe)
 app.command()(report)
 app.command()(separate)
 app.command()(serve)

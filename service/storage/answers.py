@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -22,8 +22,9 @@ from service.storage.database import Store, reading
 from service.storage.faults import first_line
 
 
-def ask(store: Store, sql: str, parameters: Sequence[Any] | None = None) -> pa.Table:
-    """The answer to one query over the views of schema ``lab``; `parameters` fill its question marks.
+def ask(store: Store, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+    """The answer to one query over the views of schema ``lab``; `parameters` fill its question marks, or its
+    ``$names``.
 
     Raises SummaryMissing where nothing was published, BadInput for a query that cannot be answered.
     """
