@@ -139,10 +139,12 @@ class LossResult:
 class NetworkFacts:
     """What is known of a network once it is loaded.
 
-    `family` is the config's model type (``gpt_neox``), `kind` decoder or encoder, `layers` the number of blocks, `width`
-    the size of a hidden state, `attention` the attention implementation, `normed_entry` the index of the Hugging Face
+    `family` is the config's model type (``gpt_neox``), `kind` decoder, encoder or vision, `layers` the number of blocks,
+    `width` the size of a hidden state (the largest, where layers differ), `attention` the attention implementation,
+    `normed_entry` the index of the Hugging Face
     `hidden_states` entry that is taken after the final norm, None where no entry is, `activation` the function between
-    the linear layers of a block, as the configuration names it.
+    the linear layers of a block, as the configuration names it, `sites` the number of places where states are read, None where
+    that follows from `layers` and `normed_entry`.
     """
 
     family: str
@@ -157,6 +159,7 @@ class NetworkFacts:
     seed: int | None = None
     weights_digest: str | None = None
     activation: str | None = None
+    sites: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +180,9 @@ class SampledTokens:
     """The tokens of the coordinated sample, one row each, ordered by item and then by place in the text.
 
     `item_id` is the window's index in its dataset, `char_end` where the token ends in the window's text (characters),
-    `position` its index in the window (0 = the first token), `special` whether it is one of the tokenizer's own.
+    `position` its index in the window (0 = the first token), `special` whether it is one of the tokenizer's own. Of an image
+    each place (patch) is a token: `char_end` says where its centre lies, 0 for one that lies nowhere (a class token, which is
+    special), `position` is its index, 0 for a class token and 1 or more for a patch.
     """
 
     item_id: Int[Tensor, " points"]
@@ -202,6 +207,7 @@ class Summary:
     `states` are on the CPU, float32 or float16 as the network computed them (bfloat16 is widened). `hidden_state_index` is
     the entry of Hugging Face's `hidden_states` that equals this site, None where there is none. `tokens_seen` tokens ran
     through, of which `non_finite` had a state that is NaN or infinite; those are in neither the sample nor the moments.
+    `layer_name` is the module's name in its network where it was noted.
     """
 
     site: Site
@@ -213,6 +219,7 @@ class Summary:
     non_finite: int
     facts: NetworkFacts
     loss: LossResult | None = None
+    layer_name: str | None = None
 
 
 @dataclass(frozen=True)

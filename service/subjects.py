@@ -13,7 +13,7 @@ from typing import Literal
 
 Stream = Literal["embedding", "residual", "final"]
 Positions = Literal["all", "not-first", "not-special"]
-Kind = Literal["decoder", "encoder"]
+Kind = Literal["decoder", "encoder", "vision"]
 POSITIONS: tuple[Positions, ...] = ("all", "not-first", "not-special")
 
 
@@ -53,9 +53,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A fixed, ordered set of windows. `name` is its key in the store and names every choice that is not the default.
+    """A fixed, ordered set of windows of text, or of images. `name` is its key in the store and names every choice that is not
+    the default.
 
-    `digest` covers the windows' content, their order and the window length. Sizes: `items` windows, `characters` in all.
+    `digest` covers the items' content, their order and the window length. Sizes: `items` windows or images, `characters` in all
+    (0 of images). `modality` is text or image.
     """
 
     name: str

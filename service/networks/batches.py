@@ -11,11 +11,13 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from service.errors import BadInput
+from service.errors import BadInput, NetworkMismatch
 from service.networks.coordinated_sample import coordinated_sample
 from service.networks.datasets import TokenWindow
 from service.networks.streamed_moments import CLASSES
 from service.results import SampledTokens
+
+CPU_BATCH = 8  # windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +34,27 @@ class Batch:
     sampled: Int[Tensor, " sampled"]
     slots: NDArray[np.int64]
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens it holds, padding left out."""
+        return sum(len(window) for window in self.windows)
+
+    def tokens_of(self, depth: int, states: Tensor) -> Tensor:
+        """The states of a layer, which are (windows, length, width). Raises NetworkMismatch where they are not."""
+        if states.ndim != 3:
+            raise NetworkMismatch(
+                f"layer {depth} gives states of shape {tuple(states.shape)}: (batch, length, width) is needed"
+            )
+        return states
+
 
 class Batches:
     """The batches of one pass over tokenised windows, the longest windows first, and the tokens whose states are kept.
 
     Raises BadInput where there are fewer tokens than the sample asks.
     """
+
+    usual_batch = CPU_BATCH
 
     def __init__(self, windows: Sequence[TokenWindow], sample: int, pad_id: int, dataset: str) -> None:
         self.windows = windows
@@ -58,9 +75,9 @@ class Batches:
         names = ("item_id", "char_end", "token_id", "position", "special")
         return SampledTokens(**{name: torch.from_numpy(self.chosen[name]) for name in names})
 
-    def longest(self, size: int) -> list[TokenWindow]:
-        """The `size` longest windows."""
-        return [self.windows[place] for place in self.order[:size]]
+    def longest_inputs(self, size: int, device: torch.device) -> dict[str, Tensor]:
+        """The inputs of the `size` longest windows."""
+        return padded([self.windows[place] for place in self.order[:size]], self.pad_id, device)
 
     def of(self, size: int, device: torch.device) -> Iterator[Batch]:
         """Every window once, `size` at a time."""

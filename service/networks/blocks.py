@@ -59,10 +59,11 @@ class Blocks:
     def capturing(self, take: Take) -> Iterator[None]:
         """Within the block, each forward pass hands `take` the states by depth: 0 the embedding, 1 to L the blocks'
         outputs, L + 1 the normed state. Hooks are gone afterwards, also after an exception."""
-        calls = [0]
+        calls = [-1]  # before the first block; one may lie in another
 
         def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if calls[0] == 0:
+            if calls[0] < 0:
+                calls[0] = 0
                 take(0, block_input(args, kwargs))
 
         def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
@@ -72,7 +73,7 @@ class Blocks:
         def end(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
             if self.normed:
                 take(self.layers + 1, first_tensor(output))
-            calls[0] = 0
+            calls[0] = -1
 
         hooks = [module.register_forward_pre_hook(before, with_kwargs=True) for module in self.modules]
         hooks += [module.register_forward_hook(after) for module in self.modules]

@@ -10,6 +10,7 @@ from service.errors import UnknownName
 from service.networks.folders import checkpoint_folders, model_name, step_of_name, weights_digest
 from service.networks.hub import commits
 from service.networks.loading import Network, load_network
+from service.networks.vision import is_image_classifier, load_image_classifier
 from service.subjects import Checkpoint
 
 
@@ -53,7 +54,8 @@ def load(
 ) -> Network:
     """The network of a checkpoint, its layers found and checked. Raises NetworkMismatch, BadInput."""
     digest = source.checkpoint.revision if source.hub_revision is None else None
-    return load_network(
+    pictures = is_image_classifier(source.location, source.hub_revision, trust_remote_code)
+    return (load_image_classifier if pictures else load_network)(
         source.location,
         source.checkpoint,
         revision=source.hub_revision,

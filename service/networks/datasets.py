@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from service.errors import BadInput
 from service.networks.coordinated_sample import mixed
+from service.networks.image_datasets import ImageItems, open_images
 from service.networks.text_columns import Columns, column_by_item
-from service.networks.text_sources import RANDOM, Documents, find_documents
+from service.networks.text_sources import BUILT_IN, RANDOM, Documents, find_documents
 from service.subjects import Dataset
 
 DEFAULT_WINDOW = 512  # characters
@@ -43,18 +44,20 @@ class TokenWindow:
 @dataclass(frozen=True)
 class Choice:
     """Which tokens of a dataset are read: the first `length` of each of `texts` windows, shorter ones skipped, and of those
-    all states kept or the `last` token's alone; `punctuation` says whether it stays in the text."""
+    all states kept or the `last` token's alone; `punctuation` says whether it stays in the text. Of images `texts` says how
+    many, and `pooled` that the mean over an image's places is kept in their stead."""
 
     texts: int | None = None
     length: int | None = None
     last: bool = False
     punctuation: bool = True
+    pooled: bool = False
 
     @property
     def names(self) -> list[str]:
         """The choices that are not the usual ones, as they stand in a dataset's name."""
         numbers = [f"{name}={value}" for name, value in (("texts", self.texts), ("length", self.length)) if value]
-        return numbers + ["last"] * self.last + ["no-punctuation"] * (not self.punctuation)
+        return numbers + ["last"] * self.last + ["no-punctuation"] * (not self.punctuation) + ["pooled"] * self.pooled
 
     @property
     def fixes_tokens(self) -> bool:
@@ -215,8 +218,8 @@ def open_dataset(
     window: int | None = None,
     sample: int | None = None,
     choice: Choice = USUAL,
-) -> TextWindows | RandomTokens:
-    """The dataset of that name. Options that are not the default become part of its key in the store.
+) -> TextWindows | RandomTokens | ImageItems:
+    """The dataset of that name, of texts or of images. Options that are not the default become part of its key in the store.
 
     Raises UnknownName, BadInput.
     """
@@ -230,6 +233,10 @@ def open_dataset(
         items = choice.texts or (DEFAULT_WINDOWS if tokens is None else -(-tokens // length))
         dataset = Dataset(RANDOM + suffix, "uniform over the vocabulary, seed 0", digest, items, 0)
         return RandomTokens(dataset, tokens, length, choice)
+    if name not in BUILT_IN:
+        images = open_images(name, suffix, choice, tokens=tokens, window=window, sample=sample)
+        if images is not None:
+            return images
     return _text_windows(find_documents(name), suffix, window or DEFAULT_WINDOW, tokens, choice)
 
 

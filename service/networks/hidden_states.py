@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,17 +13,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from service.errors import BadInput, NetworkMismatch
-from service.networks.batches import Batch, Batches, padded
+from service.networks.batches import Batch, Batches
 from service.networks.datasets import Items
+from service.networks.image_batches import ImageBatch, ImageBatches
+from service.networks.image_datasets import ImageItems
 from service.networks.loading import Network
 from service.networks.losses import Loss, add_masked_tokens, add_next_tokens, masked_windows
 from service.networks.streamed_moments import StreamedMoments
 from service.networks.threads import side_by_side
+from service.networks.vision import VisionNetwork
 from service.results import SampledTokens, Summary
 from service.subjects import Site
 
 OnProgress = Callable[[int, int | None], None]
-CPU_BATCH = 8
 LARGEST_BATCH = 512
 
 
@@ -35,7 +38,7 @@ class SiteStates:
         self.filled = 0
         self.states: Float[Tensor, "points width"] | None = None
 
-    def take(self, states: Float[Tensor, "windows length width"], batch: Batch) -> None:
+    def take(self, states: Float[Tensor, "windows length width"], batch: Batch | ImageBatch) -> None:
         """Take in one batch. A CUDA device is never waited for: the sampled states go to pinned memory."""
         flat = states.flatten(0, 1)
         self.moments.add(flat, batch.members)
@@ -57,15 +60,12 @@ def extract(
 ) -> list[Summary]:
     """The summaries of every site, by depth, from one forward pass. Padding enters nothing.
 
-    `sample` states are kept of each site; `batch_size` is in windows (None: few on a CPU; on CUDA as many as memory
+    `sample` states are kept of each site; `batch_size` is in windows or images (None: few on a CPU; on CUDA as many as memory
     holds). `on_progress` is told tokens done and tokens in all. Raises BadInput where there are fewer tokens than the
-    sample asks, before any pass, and where the device's memory does not hold a batch.
+    sample asks, before any pass, where the device's memory does not hold a batch, and for texts where the network reads images
+    or images where it reads texts.
     """
-    windows = items.windows(network.tokenizer, network.max_length)
-    if items.choice.fixes_tokens:
-        sample = min(sample, sum(1 if window.last_alone else len(window) for window in windows))
-    batches = Batches(windows, sample, network.tokenizer.pad_token_id or 0, items.dataset.name)
-    _check_vocabulary(network, batches)
+    batches = _batches(network, items, sample)
     with torch.inference_mode():
         size = batch_size or _batch_size(network, batches)
         while True:
@@ -81,6 +81,24 @@ def extract(
             torch.cuda.empty_cache()
 
 
+def _batches(network: Network, items: Items, sample: int) -> Batches | ImageBatches:
+    if isinstance(network, VisionNetwork) and isinstance(items, ImageItems):
+        return ImageBatches(network, items, sample)
+    if isinstance(network, VisionNetwork) or isinstance(items, ImageItems):
+        reads, given = ("images", "texts") if isinstance(network, VisionNetwork) else ("texts", "images")
+        example = "digits" if reads == "images" else "python-reference"
+        raise BadInput(
+            f"{network.checkpoint.label} reads {reads}, and {items.dataset.name} is a dataset of {given}: give one of {reads}, "
+            f"such as --dataset {example}"
+        )
+    windows = items.windows(network.tokenizer, network.max_length)
+    if items.choice.fixes_tokens:
+        sample = min(sample, sum(1 if window.last_alone else len(window) for window in windows))
+    batches = Batches(windows, sample, network.tokenizer.pad_token_id or 0, items.dataset.name)
+    _check_vocabulary(network, batches)
+    return batches
+
+
 def _check_vocabulary(network: Network, batches: Batches) -> None:
     known = network.embedded_tokens
     largest = max(int(window.token_ids.max()) for window in batches.windows)
@@ -91,21 +109,18 @@ def _check_vocabulary(network: Network, batches: Batches) -> None:
 
 
 def _one_pass(
-    network: Network, items: Items, batches: Batches, size: int, on_progress: OnProgress | None
+    network: Network, items: Items, batches: Batches | ImageBatches, size: int, on_progress: OnProgress | None
 ) -> list[Summary]:
     sites = [SiteStates(len(batches.chosen["item_id"])) for _ in network.sites]
-    masked = masked_windows(batches.windows)
+    masked = masked_windows(batches.windows) if isinstance(batches, Batches) else frozenset()
     loss, slots, done = Loss(), [], 0
     for batch in batches.of(size, network.device):
         with network.blocks.capturing(partial(_take, sites, batch)):
-            output = network.module(**batch.inputs)
-        if network.predicts and network.facts.kind == "decoder":
-            add_next_tokens(loss, output.logits, batch.inputs["input_ids"], batch.windows)
-        elif network.predicts and network.tokenizer.mask_token_id is not None:
-            mask_id = network.tokenizer.mask_token_id
-            add_masked_tokens(loss, network.module, batch.inputs, batch.windows, masked, mask_id)
+            output = network.read(batch.inputs)
+        if isinstance(batch, Batch) and network.predicts:
+            _add_loss(loss, network, batch, output, masked)
         slots.append(batch.slots)
-        done += sum(len(window) for window in batch.windows)
+        done += batch.tokens
         if on_progress:
             on_progress(done, batches.tokens)
     if network.device.type == "cuda":
@@ -114,22 +129,25 @@ def _one_pass(
     return _summaries(network, items, batches, sites, ordered, loss)
 
 
-def _take(sites: list[SiteStates], batch: Batch, depth: int, states: Tensor) -> None:
-    if states.ndim != 3:
-        raise NetworkMismatch(
-            f"layer {depth} gives states of shape {tuple(states.shape)}: (batch, length, width) is needed"
-        )
-    sites[depth].take(states, batch)
+def _add_loss(loss: Loss, network: Network, batch: Batch, output: Any, masked: frozenset[int]) -> None:
+    if network.facts.kind == "decoder":
+        add_next_tokens(loss, output.logits, batch.inputs["input_ids"], batch.windows)
+    elif network.tokenizer.mask_token_id is not None:
+        add_masked_tokens(loss, network.module, batch.inputs, batch.windows, masked, network.tokenizer.mask_token_id)
 
 
-def _batch_size(network: Network, batches: Batches) -> int:
+def _take(sites: list[SiteStates], batch: Batch | ImageBatch, depth: int, states: Tensor) -> None:
+    sites[depth].take(batch.tokens_of(depth, states), batch)
+
+
+def _batch_size(network: Network, batches: Batches | ImageBatches) -> int:
     """On CUDA half of the largest power of two that the longest windows fit memory with, found by doubling."""
     if network.device.type != "cuda":
-        return CPU_BATCH
+        return batches.usual_batch
     size = 8
     while size < min(len(batches.windows), LARGEST_BATCH):
         try:
-            network.module(**padded(batches.longest(2 * size), batches.pad_id, network.device))
+            network.read(batches.longest_inputs(2 * size, network.device))
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             break
@@ -138,13 +156,19 @@ def _batch_size(network: Network, batches: Batches) -> int:
 
 
 def _summaries(
-    network: Network, items: Items, batches: Batches, sites: list[SiteStates], ordered: Tensor, loss: Loss
+    network: Network,
+    items: Items,
+    batches: Batches | ImageBatches,
+    sites: list[SiteStates],
+    ordered: Tensor,
+    loss: Loss,
 ) -> list[Summary]:
     checkpoint, dataset = network.checkpoint, items.dataset
     found = loss.result(checkpoint.checkpoint_id, dataset.name)
     summaries = []
     moments = side_by_side(lambda site: site.moments.by_positions(), sites)
-    for (layer, stream, entry), site, by_positions in zip(network.sites, sites, moments, strict=True):
+    names = network.layer_names if isinstance(network, VisionNetwork) else len(sites) * (None,)
+    for (layer, stream, entry), site, by_positions, name in zip(network.sites, sites, moments, names, strict=True):
         if site.states is None:
             raise NetworkMismatch(f"layer {layer} of {checkpoint.label} is not called in a forward pass over a batch")
         summary = Summary(
@@ -157,6 +181,7 @@ def _summaries(
             non_finite=site.moments.non_finite,
             facts=network.facts,
             loss=found,
+            layer_name=name,
         )
         site.states = None
         summaries.append(_finite(summary) if summary.non_finite else summary)

@@ -42,6 +42,10 @@ class Network:
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
 
+    def read(self, inputs: dict[str, Tensor]) -> Any:
+        """The module's output for a batch, which lies on its device."""
+        return self.module(**inputs)
+
     @property
     def embedded_tokens(self) -> int:
         """How many tokens the network has an embedding of."""
@@ -137,11 +141,11 @@ def _found(location: str, revision: str | None, dtype: str, attention: str | Non
             return _of_lens_format(folder, dtype, attention)
         return _of_transformers(location, dtype, attention, common)
     except UNLOADABLE as error:
-        raise _unloadable(location, error) from error
+        raise unloadable(location, error) from error
     except Exception as error:
         if type(error).__name__ != "SafetensorError":
             raise
-        raise _unloadable(location, error) from error
+        raise unloadable(location, error) from error
 
 
 def _of_lens_format(folder: Path, dtype: str, attention: str | None) -> _Found:
@@ -163,10 +167,10 @@ def _of_transformers(location: str, dtype: str, attention: str | None, common: d
         output_loading_info=True,
         **common,
     )
-    return _Found(config, kind, module, tokenizer, _head_is_loaded(module, info, location))
+    return _Found(config, kind, module, tokenizer, head_is_loaded(module, info, location))
 
 
-def _unloadable(location: str, error: Exception) -> NetworkMismatch:
+def unloadable(location: str, error: Exception) -> NetworkMismatch:
     if "trust_remote_code" in str(error):
         return NetworkMismatch(
             f"{location} brings its own code, which is not run unless asked for: --trust-remote-code"
@@ -188,7 +192,7 @@ def _kind(config: Any, location: str) -> tuple[str, Any]:
     return "encoder", AutoModelForMaskedLM if masked else AutoModel
 
 
-def _head_is_loaded(module: nn.Module, info: Any, location: str) -> bool:
+def head_is_loaded(module: nn.Module, info: Any, location: str) -> bool:
     """Whether every weight of the head was there. Raises NetworkMismatch where the network's own weights were not."""
     missing = list(info["missing_keys"]) + [found[0] for found in info["mismatched_keys"]]
     prefix = f"{module.base_model_prefix}."

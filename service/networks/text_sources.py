@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from service.errors import BadInput, UnknownName
 from service.networks import cued_sentences
@@ -72,6 +74,7 @@ BUILT_IN: dict[str, Callable[[], Documents]] = {
     cued_sentences.NAME: cued,
 }
 RANDOM = "random-tokens"
+OTHERS = ("digits", "a file or folder of text or images", "hf:name:config:split")
 
 
 def find_documents(name: str) -> Documents:
@@ -88,7 +91,7 @@ def find_documents(name: str) -> Documents:
         head, _, column = name.rpartition(":")
         path = Path(head).expanduser()
     if not path.exists():
-        raise UnknownName.of("dataset", name, [*BUILT_IN, RANDOM, "a file or folder of text", "hf:name:config:split"])
+        raise UnknownName.of("dataset", name, [*BUILT_IN, RANDOM, *OTHERS])
     called = path.resolve().name if column == "text" else f"{path.resolve().name}:{column}"
     texts = _texts_of(path, column)
     if not any(text.strip() for text in texts):
@@ -100,7 +103,9 @@ def _texts_of(path: Path, column: str) -> tuple[str, ...]:
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix in SUFFIXES)
         if not files:
-            raise BadInput(f"folder {path} has no text files: it needs files that end in {', '.join(SUFFIXES)}")
+            raise BadInput(
+                f"folder {path} has no text files: it needs files that end in {', '.join(SUFFIXES)}, or images"
+            )
         return tuple(_read_text(file) for file in files)
     if path.suffix in {".jsonl", ".ndjson"}:
         return _json_lines(path, column)
@@ -145,7 +150,12 @@ def _parquet(path: Path, column: str) -> tuple[str, ...]:
     return tuple(str(value) for value in values if value is not None)
 
 
-def _hub_dataset(name: str) -> Documents:
+@lru_cache(maxsize=2)
+def hub_rows(name: str) -> tuple[Any, str, str, str | None]:
+    """A Hugging Face dataset's rows, its repository, split, and the column that the name asks for, None where it asks for none.
+
+    Raises BadInput (what is no hub name, the extra is not installed), UnknownName.
+    """
     parts = name.split(":")
     if len(parts) not in {3, 4, 5}:
         raise BadInput(f"a hub dataset is hf:NAME:CONFIG:SPLIT, or hf:NAME:CONFIG:SPLIT:COLUMN; got {name!r}")
@@ -154,13 +164,18 @@ def _hub_dataset(name: str) -> Documents:
     except ImportError as error:
         raise BadInput("Hugging Face datasets need the extra: pip install 'isoscope[hub]'") from error
     repository, config, split = (*parts[1:3], "test") if len(parts) == 3 else parts[1:4]
-    column = parts[4] if len(parts) == 5 else "text"
     datasets.disable_progress_bars()
     try:
         rows = datasets.load_dataset(repository, config or None, split=split)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise UnknownName(f"dataset {name!r} could not be loaded from the hub or its cache: {reason}") from error
+    return rows, repository, split, parts[4] if len(parts) == 5 else None
+
+
+def _hub_dataset(name: str) -> Documents:
+    rows, repository, split, asked = hub_rows(name)
+    column = asked or "text"
     if column not in rows.column_names:
         raise BadInput(f"{name} has no column {column!r}, it has {', '.join(rows.column_names)}: add :COLUMN")
     info = rows.info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -26,3 +27,14 @@ def side_by_side(work: Callable[[Job], Found], jobs: Sequence[Job]) -> Iterator[
         finally:
             # the count of a thread is its own, but that of the next thread to start is what was set last, by whomever
             torch.set_num_threads(before)
+
+
+@contextmanager
+def working_threads(count: int) -> Iterator[None]:
+    """Within the block, torch works with so many threads; as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -103,7 +103,7 @@ def small_decoder(
         bos_token_id=0,
         eos_token_id=0,
     )
-    return _seeded(GPTNeoXForCausalLM, config, seed)
+    return seeded(GPTNeoXForCausalLM, config, seed)
 
 
 def small_encoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads: int = 4) -> ModernBertForMaskedLM:
@@ -124,10 +124,10 @@ def small_encoder(width: int, layers: int, vocabulary: int, seed: int = 0, heads
         cls_token_id=1,
         sep_token_id=2,
     )
-    return _seeded(ModernBertForMaskedLM, config, seed)
+    return seeded(ModernBertForMaskedLM, config, seed)
 
 
-def _seeded(build: Callable[[Any], Any], config: Any, seed: int) -> Any:
+def seeded(build: Callable[[Any], Any], config: Any, seed: int) -> Any:
     """A network whose random weights are the seed's, with the process's own generator left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -191,11 +191,16 @@ def _distance(before: Sequence[Tensor], after: Iterable[Tensor]) -> float:
 
 def _rate(step: int, recipe: Recipe) -> float:
     peak = recipe.learning_rate * recipe.rate_growth**step
-    if step < recipe.warmup:
-        return peak * (step + 1) / recipe.warmup
-    way = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return scheduled_rate(step, recipe.steps, recipe.warmup, peak, recipe.final_share)
+
+
+def scheduled_rate(step: int, steps: int, warmup: int, peak: float, final_share: float) -> float:
+    """The learning rate of a step: a linear warm-up to `peak`, then a cosine down to `final_share` of it."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    way = (step - warmup) / max(1, steps - warmup)
     cosine = (1 + math.cos(math.pi * way)) / 2
-    return peak * (recipe.final_share + (1 - recipe.final_share) * cosine)
+    return peak * (final_share + (1 - final_share) * cosine)
 
 
 def _update(
@@ -254,8 +259,9 @@ def _batch(
     return rows.masked_fill(hidden, tokenizer.mask_token_id), rows.masked_fill(~hidden, -100)
 
 
-def save_checkpoint(module: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """A checkpoint folder, complete before it has its name."""
+def save_checkpoint(module: Any, tokenizer: Any, folder: Path, notes: Mapping[str, str] | None = None) -> None:
+    """A checkpoint folder, complete before it has its name; `tokenizer` may be an image processor, `notes` are text files that
+    lie beside the weights."""
     if folder.is_dir():
         return
     draft = folder.with_name(f".{folder.name}{DRAFT}")
@@ -263,4 +269,6 @@ def save_checkpoint(module: Any, tokenizer: PreTrainedTokenizerFast, folder: Pat
     transformers.utils.logging.disable_progress_bar()
     module.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
+    for name, note in (notes or {}).items():
+        (draft / name).write_text(note)
     os.replace(draft, folder)

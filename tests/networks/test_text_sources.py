@@ -97,7 +97,10 @@ def test_a_file_without_text_is_refused(tmp_path, body, said):
 
 
 def test_a_folder_without_text_files_is_refused(tmp_path):
-    assert refusal(tmp_path) == f"folder {tmp_path} has no text files: it needs files that end in .txt, .md, .rst"
+    assert (
+        refusal(tmp_path)
+        == f"folder {tmp_path} has no text files: it needs files that end in .txt, .md, .rst, or images"
+    )
 
 
 @pytest.mark.parametrize(("name", "said"), [("hf:wikitext", "a hub dataset is hf:NAME:CONFIG:SPLIT")])
