@@ -19,6 +19,7 @@ from service.command_dissimilarity import add_studies
 from service.command_drift import drift
 from service.command_early_warning import early_warning
 from service.command_plot import plot
+from service.command_attribute import attribute
 from service.command_probe import probe
 from service.command_report import report
 from service.command_separate import separate
@@ -271,6 +272,7 @@ app.command()(drift)
 app.command("early-warning")(early_warning)
 app.command()(plot)
 app.command()(probe)
+app.command()(attribute)
 app.command()(report)
 app.command()(separate)
 app.command()(serve)

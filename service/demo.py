@@ -30,7 +30,7 @@ QUESTIONS = (
         "where model = 'demo-decoder-128' and dataset = 'python-reference' and step in (0, 16, 128, 512) order by all",
     ),
     (
-        "Both phases of the intrinsic dimension: every step, the mean over the blocks, beside a Gaussian cloud's",
+        "Both phases of the intrinsic dimension: the mean over the blocks, beside a Gaussian cloud's",
         "select step, round(avg(twonn), 2) as twonn, round(max(std_error), 2) as largest_std_error,\n"
         "       round(avg(twonn_gaussian), 2) as gaussian_cloud from lab.intrinsic_dimension_by_layer\n"
         "where model = 'demo-decoder-128' and dataset = 'python-reference' and stream = 'residual'\n"
@@ -83,11 +83,12 @@ SEED_QUESTIONS = (
 IDLE = 8.0  # seconds without a change after which the watch of a training ends
 AT_EVERY_STEP = ["anisotropy", "outlier_share", "mean_cosine", "participation_ratio", "twonn"]
 AT_EVERY_STEP += ["norm_min", "norm_mean", "norm_max"]
+DECODER_STEPS = ["step0", "step4", "step16", "step64", "step128", "step256", "step512"]
 CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control and the encoder need no more
 DECODERS = ["demo-decoder-64", "demo-decoder-128"]
 COMPARED = ("linear_cka_debiased", "procrustes_angular")
 DRIFT_STEPS = ["step0", "step512"]
-SEPARATED_STEPS = ["step0", "step128", "step512"]
+SEPARATED_STEPS = ["step0", "step512"]
 FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
 
 
@@ -100,7 +101,7 @@ def shape(settings: Settings, folder: Path) -> None:
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     typer.echo(f"2. Measuring every layer of every checkpoint into {settings.store}")
     for model in models:
-        steps = [] if DEMO_NETWORKS[model.name].objective == "causal" else CONTROL_STEPS
+        steps = DECODER_STEPS if DEMO_NETWORKS[model.name].objective == "causal" else CONTROL_STEPS
         typer.echo("   " + _measured(settings, model, "python-reference", steps, AT_EVERY_STEP))
     for model in models:
         if DEMO_NETWORKS[model.name].objective == "causal":

@@ -83,13 +83,18 @@ class Store:
         """Every row, by run, in Parquet."""
         return self._area("ledger")
 
+    @property
+    def attributions(self) -> Place:
+        """The attribution scores."""
+        return self._area("attributions")
+
     def _area(self, name: str) -> Place:
         return ObjectPath(self.place, name) if isinstance(self.place, str) else self.place / name
 
     @property
     def draft_areas(self) -> tuple[Path, ...]:
         """The folders that have drafts."""
-        areas = (self.root, self.activations, self.ledger)
+        areas = (self.root, self.activations, self.ledger, self.attributions)
         return tuple(area for area in areas if isinstance(area, Path))
 
 

@@ -1,0 +1,208 @@
+"""Which training items made a concept, and does it go where they go? Attribution, and networks trained again without some items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows.artifacts import artifact_key, leave_rows, tag_run
+from flows.failures import in_one_line, raise_together
+from flows.networks import LastLoaded
+from flows.parameters import Count, Layer, Place, Seconds, last_part
+from flows.parts import outcomes_of, part
+from flows.probe_concepts import probed
+from flows.progress_artifact import progress_shown, say
+from service.experiments.attribute_concepts import Attributer
+from service.experiments.attribution_judging import Halves, Judging, judged, lacking
+from service.experiments.attribution_question import METHODS, TARGETS, Wanted
+from service.experiments.attribution_study import Demands, Study, asked_attribution
+from service.experiments.counterfactual_rows import Judge, by_removal
+from service.experiments.counterfactual_study import Without
+from service.experiments.probe_request import Asked
+from service.experiments.removals import CONTROLS
+from service.networks.checkpoints import CheckpointSource, load
+from service.storage.database import open_store, publish
+
+FAILED = "networks could not be judged"
+SHOWN = """
+select method, side, rank, train_item, score from lab.attributions where ensemble = ? and target_item is null
+order by method, side desc, rank
+"""
+REMOVED = """
+select removal, removed, networks, round(accuracy, 4) as accuracy, round(accuracy_low, 4) as low,
+       round(accuracy_high, 4) as high, round(accuracy_change, 4) as change, round(centroid, 3) as centroid,
+       round(network_accuracy, 4) as network_accuracy
+from lab.concept_counterfactuals where ensemble = ? and layer is null order by removal, removed
+"""
+
+
+@part("attribute", "{attributer.ensemble.name}")
+def attribute_one(attributer: Attributer) -> list[str]:
+    """Attribute an ensemble's answers and publish what was found."""
+    methods = attributer.attribute()
+    publish(attributer.store)
+    get_run_logger().info("attributed by %s", ", ".join(methods))
+    return methods
+
+
+@part("judge a network", "{source.checkpoint.label}")
+def judge_one(judge: Judge, source: CheckpointSource, training: Without) -> float:
+    """Judge a network that was trained again and publish what was found."""
+    share = judge.record(source, training)
+    publish(judge.store)
+    get_run_logger().info("accuracy %.4f", share)
+    return share
+
+
+@part("judge an attribution", "{judging.label}")
+def judge_attribution(judging: Judging) -> int:
+    """Judge an attribution by networks that were trained for that, and publish what was found."""
+    found = judged(judging)
+    publish(judging.attributer.store)
+    return found
+
+
+def attribution_name() -> str:
+    """``digits-vit on digits:train: even``."""
+    given = flow_run.parameters
+    models = given.get("ensemble") or ", ".join(map(last_part, given["models"]))
+    return f"{models}: {given.get('concept') or given.get('output')}"
+
+
+@flow(name="attribute-concepts", flow_run_name=attribution_name, persist_result=False)
+@in_one_line
+def attribute_concepts(
+    models: Annotated[list[str], Field(min_length=1)],
+    concept: str | None = None,
+    dataset: str | None = None,
+    targets: str | None = None,
+    revisions: list[str] | None = None,
+    ensemble: str | None = None,
+    output: str = "probe",
+    layer: Layer | None = None,
+    methods: list[str] | None = None,
+    dimensions: Count | None = None,
+    ridge: Annotated[float, Field(ge=0)] = 0.0,
+    keep: float | None = None,
+    top: Count = 10,
+    target_items: Count = TARGETS,
+    remove: str | None = None,
+    controls: list[str] | None = None,
+    members: Annotated[int, Field(ge=0)] = 0,
+    halves: Annotated[int, Field(ge=0)] = 0,
+    mislabel: float | None = None,
+    signed: bool = False,
+    seeds: Count = 3,
+    folds: Annotated[int, Field(ge=2)] = 5,
+    networks: Place = "isoscope-networks",
+    device: str = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+    store: Place = "isoscope-store",
+    lock_wait: Seconds = 60.0,
+) -> None:
+    """Put a concept, or networks' own answers, down to training items; take these away, train again, and see what becomes of it.
+
+    What the store and the folder of networks hold is not done again. The lines below are the run form of the Prefect UI.
+
+    Args:
+        models: Hub names or local folders; several are the members of an ensemble.
+        concept: NAME=FORM or FORM, such as even=classes:0,2,4,6,8; for the output probe.
+        dataset: What the networks were trained on.
+        targets: The items that the concept is probed on, and whose answers are attributed.
+        revisions: Revisions or patterns such as step*; all checkpoints, as one ensemble, if not given.
+        ensemble: What the ensemble is called.
+        output: probe, class or next-token.
+        layer: The layer whose probe is attributed; the one with the most selective probes if not given.
+        methods: trak, trak-released, gradient-cosine, representation, random; the first is the one whose items are taken away.
+        dimensions: Dimensions that gradients are projected to.
+        ridge: Share of their mean square that is added to the kernel of gradients.
+        keep: The share of TRAK's scores that soft-thresholding leaves.
+        top: Items that are recorded each way.
+        target_items: The most targets that are read.
+        remove: What is taken away, such as top:5%,10%; needs members.
+        controls: What else is taken away: random, bottom, exemplars.
+        members: Networks that are trained from new weights as the ensemble; 0 for those that are named.
+        halves: Networks that are trained on random halves of the items, to judge the attribution by.
+        mislabel: The share of items whose labels are made wrong in one training, to be found by each method.
+        signed: Take away by the mean of the scores over the targets, not by the mean of their sizes.
+        seeds: Probes of each network, by the choice of held-out items.
+        folds: One part in so many of the targets is held out from each probe.
+        networks: The folder where networks are trained and kept.
+        device: cuda, cpu or auto.
+        dtype: float32, float16, bfloat16, or auto, which is as the weights are stored.
+        trust_remote_code: Run code that a model's repository brings.
+        store: The store's folder, or its s3:// URL.
+        lock_wait: Seconds to wait for a busy store.
+    """
+    wanted = Wanted(output, tuple(methods or METHODS), dimensions, ridge, keep, top, target_items)  # type: ignore[arg-type]
+    demands = Demands(remove, tuple(CONTROLS if controls is None else controls), members, halves, mislabel, signed)
+    probes = Asked(seeds=seeds, folds=folds)
+    question = asked_attribution(
+        models, concept, dataset, targets, revisions, ensemble, layer, wanted, probes, demands, Path(networks)
+    )  # fmt: skip
+    opened = open_store(store, lock_wait, say)
+    loaded = LastLoaded(partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
+    study = Study(question, opened, loaded.take, str(flow_run.id), say, device)
+    subjects = question.name, "attribution"
+    tag_run(*subjects)
+    with progress_shown(artifact_key("progress", *subjects)):
+        answer(study)
+    leave_rows(opened, SHOWN, [question.name], artifact_key(*subjects), f"attribution of {question.name}")
+    if question.removals:
+        key = artifact_key("counterfactuals", question.name)
+        leave_rows(opened, REMOVED, [question.name], key, f"what is left of the concept in {question.name}")
+
+
+def answer(study: Study) -> None:
+    """Everything that is asked and not there: the ensemble, its probes, its attribution, and what is trained to judge both."""
+    question, base = study.question, study.question.base
+    sources: Sequence[CheckpointSource] = question.sources
+    if base is not None and question.demands.members:
+        sources = base.trained(base.members(question.demands.members))
+    _probed(study, sources, question.name)
+    attributer = study.attributer(sources, study.layer())
+    if attributer.lacking():
+        _, failures = outcomes_of(attribute_one, [(question.name, (attributer,))], "ensembles")
+        raise_together(failures, 1, "ensembles could not be attributed")
+    if base is None:
+        return
+    trainings = study.trainings(attributer)
+    if trainings:
+        trained = base.trained({name: one.job for name, one in trainings.items()})
+        _without(study, dict(zip(trained, trainings.values(), strict=True)))
+    for judging in study.judgings(attributer):
+        if lacking(judging):
+            sources = judging.sources()
+            if isinstance(judging, Halves):  # whose output is that of a probe of their own
+                _probed(study, sources, judging.label)
+            _, failures = outcomes_of(judge_attribution, [(judging.label, (judging,))], "judgements")
+            raise_together(failures, 1, "attributions could not be judged")
+
+
+def _probed(study: Study, sources: Sequence[CheckpointSource], ensemble: str) -> None:
+    """Probe networks for the concept, as an ensemble."""
+    probers = study.probers(sources, ensemble)
+    if probers:
+        outcomes, failures = probed(probers, study.store)
+        raise_together(failures, len(outcomes) + len(failures), "networks could not be probed")
+
+
+def _without(study: Study, trainings: Mapping[CheckpointSource, Without]) -> None:
+    """Probe and judge the networks that were trained without some items, each removal an ensemble of its own."""
+    for removal, sources in by_removal(trainings).items():
+        _probed(study, sources, study.ensemble_without(removal))
+    layer = study.layer()
+    assert layer is not None
+    judge = study.judge(layer)
+    todo = judge.lacking(trainings)
+    outcomes, failures = outcomes_of(
+        judge_one, [(source.checkpoint.label, (judge, source, one)) for source, one in todo.items()], "networks"
+    )
+    raise_together(failures, len(outcomes) + len(failures), FAILED)

@@ -1,0 +1,243 @@
+"""Which training items is a concept owed to, or a network's own answer? One ensemble, by TRAK and by cheaper methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from service.errors import BadInput
+from service.experiments.attribution_features import Features, Member, Probe
+from service.experiments.attribution_question import RELEASED, Side, Wanted
+from service.experiments.runs import ended_run, now
+from service.measures.attribution_baselines import gradient_cosine, random_scores, representation_similarity
+from service.measures.attribution_quality import rank_correlations
+from service.measures.projection import Projection
+from service.measures.trak import TrakMember, ensemble_trak_scores, soft_thresholded, threshold_keeping
+from service.networks.checkpoints import CheckpointSource
+from service.networks.concepts import LabelledConcept
+from service.networks.loading import Network
+from service.results import NetworkFacts
+from service.storage.attribution_rows import Attributed, Extreme, Quality, known_attributions, record_attributions
+from service.storage.attribution_scores import Scores, extremes, read_scores, write_scores
+from service.storage.database import OnWait, Store
+from service.storage.probe_directions import read_directions
+from service.subjects import Checkpoint, content_id
+
+EXPERIMENT = "attribute_concepts"
+SHOWN_TARGETS = 8  # whose own most and least responsible items are recorded, beside those of the mean over all targets
+PREVIEW = 160  # characters of a text
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Networks whose answers are attributed together: seeds of one training, or checkpoints of one network."""
+
+    name: str
+    sources: tuple[CheckpointSource, ...]
+    network: Callable[[CheckpointSource], Network]
+
+    @property
+    def checkpoint_ids(self) -> list[str]:
+        """Of all members, in their order."""
+        return [one.checkpoint.checkpoint_id for one in self.sources]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is attributed: an output on targets, to training items; of a concept, at which layer and by which of its probes."""
+
+    train: Side
+    targets: Side
+    concept: LabelledConcept | None = None
+    layer: int | None = None
+    positions: str = "all"
+    folds: int = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Attributer:
+    """How an ensemble's answers are attributed, and where that is recorded."""
+
+    store: Store
+    ensemble: Ensemble
+    subject: Subject
+    wanted: Wanted
+    flow_run_id: str | None = None
+    on_wait: OnWait = None
+    facts: dict[Checkpoint, NetworkFacts] = field(default_factory=dict, repr=False)
+
+    def identity(self, method: str) -> str:
+        """The id of the attribution by one method."""
+        subject, concept = self.subject, self.subject.concept
+        about = (subject.train.digest, subject.targets.digest, subject.layer, subject.positions, subject.folds)
+        which = concept.concept.concept_id if concept else None
+        given = dict(self.wanted.parameters)
+        return content_id("attribution", self.ensemble.name, self.ensemble.checkpoint_ids, which, about, method, given)
+
+    def lacking(self) -> list[str]:
+        """The methods that are not recorded. Raises StoreBusy."""
+        identities = {self.identity(method): method for method in self.wanted.methods}
+        known = known_attributions(self.store, identities, self.on_wait)
+        return [method for identity, method in identities.items() if identity not in known]
+
+    def scores(self, method: str) -> Scores:
+        """The scores of a recorded attribution. Raises BadInput where it is not, SummaryMissing, SummaryCorrupt."""
+        identity = self.identity(method)
+        known = known_attributions(self.store, [identity], self.on_wait)
+        if identity not in known:
+            raise BadInput(f"{self.ensemble.name} is not attributed by {method} yet: give that method too")
+        return read_scores(self.store, known[identity].path, known[identity].digest)
+
+    def attribute(self) -> list[str]:
+        """Attribute by the methods that are lacking, and record them; which they were.
+
+        Raises BadInput (a layer without parameters below it, too few items for the projection), NetworkMismatch, StoreBusy.
+        """
+        begun, started, methods = now(), time.perf_counter(), self.lacking()
+        if not methods:
+            return []
+        released = self._pairs(trained=False) if RELEASED in methods else []
+        pairs = self._pairs(trained=True) if set(methods) - {RELEASED} else released
+        found = [self._attributed(method, released if method == RELEASED else pairs) for method in methods]
+        run = ended_run(
+            EXPERIMENT,
+            {"ensemble": self.ensemble.name, "methods": methods, **self.wanted.parameters},
+            begun,
+            *(one.attribution_id for one in found),
+            device=next(iter(self.facts.values())).device,
+            flow_run_id=self.flow_run_id,
+            seed=self.wanted.seed,
+            seconds={"measure": time.perf_counter() - started},
+        )
+        sides = [self.subject.train.items.dataset, self.subject.targets.items.dataset]
+        qualities = self._agreement(found, pairs) if len(pairs) > 1 and "trak" in methods else []
+        networks = list(self.facts.items())
+        record_attributions(self.store, run, networks, sides, found, qualities, on_wait=self.on_wait)
+        return methods
+
+    def member(self, source: CheckpointSource) -> Member:
+        """A network of the ensemble with its probe, the mean of its seeds'. Raises NetworkMismatch, SummaryMissing."""
+        network, subject = self.ensemble.network(source), self.subject
+        self.facts[source.checkpoint] = network.facts
+        if subject.concept is None or subject.layer is None:
+            return Member(network, self.wanted.output)
+        found = read_directions(
+            self.store, source.checkpoint, subject.concept.concept, subject.positions, subject.folds
+        ).get(subject.layer)
+        if not found:
+            raise BadInput(
+                f"{source.checkpoint.label} has no probes of {subject.concept.concept.name!r} at layer {subject.layer}"
+            )
+        weights = torch.stack([one.weights for one in found]).mean(0)
+        bias = float(np.mean([one.bias for one in found]))
+        return Member(network, "probe", Probe(subject.layer, weights.to(network.device), bias))
+
+    def _pairs(self, trained: bool) -> list[tuple[Features, Features]]:
+        """Of the training items and of the targets, by every member, each with a projection of its own. Of training items the
+        gradients are those of what the network was `trained` to say, else of the attributed output, as released."""
+        subject, found = self.subject, []
+        for place, source in enumerate(self.ensemble.sources):
+            member = self.member(source)
+            projection = Projection(self.wanted.width(len(subject.train.ids)), self.wanted.seed, place)
+            train = member.features(subject.train, projection, "training items", trained)
+            found.append((train, member.features(subject.targets, projection, "targets")))
+        return found
+
+    def _attributed(self, method: str, pairs: Sequence[tuple[Features, Features]]) -> Attributed:
+        subject, identity = self.subject, self.identity(method)
+        values = self._values(method, pairs)
+        train, targets = (np.array(side.ids, dtype=np.int64) for side in (subject.train, subject.targets))
+        scores = Scores(targets, train, values.float().numpy())
+        about = {"ensemble": self.ensemble.name, "method": method, "output": self.wanted.output, "layer": subject.layer}
+        stored = write_scores(self.store, identity, scores, about)
+        of_gradients = method not in ("representation", "random")
+        return Attributed(
+            attribution_id=identity,
+            ensemble=self.ensemble.name,
+            members=len(pairs),
+            concept_id=subject.concept.concept.concept_id if subject.concept else None,
+            output=self.wanted.output,
+            layer=subject.layer,
+            method=method,
+            dataset=subject.train.items.dataset.name,
+            targets=subject.targets.items.dataset.name,
+            train_items=len(train),
+            target_items=len(targets),
+            parameters=max(facts.parameters for facts in self.facts.values()),
+            dimensions=pairs[0][0].gradients.shape[1] if of_gradients else None,
+            stored=stored,
+            extremes=tuple(self._extremes(scores)),
+        )
+
+    def _values(self, method: str, pairs: Sequence[tuple[Features, Features]]) -> Float[Tensor, "targets train"]:
+        if method in ("trak", RELEASED):
+            found = trak(pairs, self.wanted.ridge)
+            return (
+                found
+                if self.wanted.keep is None
+                else soft_thresholded(found, threshold_keeping(found, self.wanted.keep))
+            )
+        if method == "random":
+            return random_scores(len(self.subject.targets.ids), len(self.subject.train.ids), self.wanted.seed)
+        if method == "gradient-cosine":
+            each = [gradient_cosine(train.gradients, target.gradients) for train, target in pairs]
+        else:
+            each = [self._alike(train, target) for train, target in pairs]
+        return torch.stack(each).mean(0)
+
+    def _alike(self, train: Features, target: Features) -> Float[Tensor, "targets train"]:
+        """Similar states count for a target where both are to be the same, against it where not."""
+        labels = [torch.from_numpy(side.values) for side in (self.subject.targets, self.subject.train)]
+        same = labels[0][:, None] == labels[1][None]
+        return representation_similarity(train.states, target.states) * torch.where(same, 1.0, -1.0)
+
+    def _extremes(self, scores: Scores) -> list[Extreme]:
+        """The items that count most and least: for the mean over the targets, and for some targets."""
+        items, count = scores.train_items.tolist(), self.wanted.top
+        either = {"either": extremes(scores.magnitude, items, count)["most"]}
+        asked: dict[int | None, Mapping[str, list[tuple[int, float]]]] = {
+            None: extremes(scores.mean, items, count) | either
+        }
+        for row in range(min(SHOWN_TARGETS, len(scores.target_items))):
+            asked[int(scores.target_items[row])] = extremes(scores.values[row].astype(np.float64), items, count)
+        return [
+            Extreme(target, side, rank, item, score, preview(self.subject.train, item))
+            for target, sides in asked.items()
+            for side, found in sides.items()
+            for rank, (item, score) in enumerate(found, 1)
+        ]
+
+    def _agreement(self, found: Sequence[Attributed], pairs: Sequence[tuple[Features, Features]]) -> list[Quality]:
+        """Do two halves of the ensemble that share no network say the same?"""
+        halves = [trak(pairs[start::2], self.wanted.ridge).numpy().T for start in (0, 1)]
+        correlations = rank_correlations(*halves)
+        correlations = correlations[np.isfinite(correlations)]
+        own = next(one for one in found if one.method == "trak").attribution_id
+        if not len(correlations):
+            return [Quality(own, "half-ensembles", None, None, None, 0, "the scores of a half do not vary")]
+        low, high = np.quantile(correlations, [0.025, 0.975])
+        note = "Spearman over training items, mean over targets; low and high hold 95 % of the targets"
+        return [
+            Quality(own, "half-ensembles", float(correlations.mean()), float(low), float(high), len(correlations), note)
+        ]
+
+
+def trak(pairs: Sequence[tuple[Features, Features]], ridge: float) -> Float[Tensor, "targets train"]:
+    """TRAK's scores of an ensemble. Raises BadInput."""
+    members = (TrakMember(train.gradients, target.gradients, train.doubts) for train, target in pairs)
+    return ensemble_trak_scores(members, ridge)
+
+
+def preview(side: Side, item: int) -> str | None:
+    """The beginning of a text, or a picture as a ``data:`` URI."""
+    if hasattr(side.items, "preview"):
+        found: str = side.items.preview(item)
+        return found
+    texts = dict(getattr(side.items, "texts", ()))
+    return " ".join(texts[item].split())[:PREVIEW] if item in texts else None

@@ -1,0 +1,135 @@
+"""What one network of an ensemble says of training items and targets: projected gradients, doubts and states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from service.errors import BadInput
+from service.experiments.attribution_question import Output, Side
+from service.experiments.progress import Progress, tell
+from service.measures.projection import Projection
+from service.networks.examples import Reader, pooled_states, reader_of
+from service.networks.gradients import ExampleGradients, parameters_below
+from service.networks.loading import Network
+from service.networks.output_functions import ClassMargin, NextTokenMargin, OutputFunction, ProbeMargin
+
+BATCH = 64  # items read at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A probe of one network: the margin of a pooled state x of `layer` is ``weights @ x + bias``."""
+
+    layer: int
+    weights: Float[Tensor, " width"]
+    bias: float
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Of some items: gradients of the output, projected (items, width); outputs f and doubts 1 - p (items); the states of the
+    layer, pooled (items, hidden)."""
+
+    gradients: Float[Tensor, "items width"]
+    outputs: Float[Tensor, " items"]
+    doubts: Float[Tensor, " items"]
+    states: Float[Tensor, "items hidden"]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A network of an ensemble, and the probe at it where a probe's margin is attributed."""
+
+    network: Network
+    output: Output
+    probe: Probe | None = None
+
+    @property
+    def layer(self) -> int:
+        """Whose states are compared: the probe's layer, else the last block's."""
+        return self.probe.layer if self.probe else self.network.blocks.layers
+
+    @property
+    def function(self) -> OutputFunction:
+        """The output that is attributed, as a function of one example."""
+        if self.probe is not None:
+            capturing = self.network.blocks.capturing
+            return ProbeMargin(capturing, self.probe.layer, self.probe.weights, self.probe.bias)
+        return ClassMargin() if self.output == "class" else NextTokenMargin()
+
+    @property
+    def trained_function(self) -> OutputFunction:
+        """What the network was trained to say of one example. Raises BadInput for an encoder."""
+        kind = self.network.facts.kind
+        if kind == "encoder":
+            raise BadInput(
+                f"{self.network.checkpoint.label} is an encoder, whose masked training has no margin of an item: give --method "
+                "trak-released, representation or random"
+            )
+        return ClassMargin() if kind == "vision" else NextTokenMargin()
+
+    def names(self, side: Side) -> tuple[str, ...]:
+        """The parameters that the output depends on. Raises BadInput where a layer has none below it."""
+        module = self.network.module
+        if self.probe is None:
+            return tuple(name for name, weight in module.named_parameters() if weight.is_floating_point())
+        inputs = reader_of(self.network, side.items)(side.ids[:1])
+        return parameters_below(module, self.network.blocks.capturing, self.probe.layer, inputs)
+
+    def features(self, side: Side, projection: Projection, what: str, trained: bool = False) -> Features:
+        """What the network says of every item of a side: gradients of the output that is attributed, or of the one that the network
+        was `trained` for, with respect to the parameters that the attributed one depends on. Raises BadInput, NetworkMismatch."""
+        function = self.trained_function if trained else self.function
+        gradients = ExampleGradients(self.network.module, self.names(side), function)
+        read, found = reader_of(self.network, side.items), []
+        for start in range(0, len(side.ids), BATCH):
+            tell(Progress("attribute", f"{self.network.checkpoint.label}: {what}", start, len(side.ids), "items"))
+            found.append(self._batch(gradients, projection, read, side, start))
+        return Features(*(torch.cat([getattr(one, name) for one in found]) for name in Features.__annotations__))
+
+    def outputs(self, side: Side) -> Float[Tensor, " items"]:
+        """The output of every item of a side, without gradients."""
+        read, found = reader_of(self.network, side.items), []
+        with torch.inference_mode():
+            for start in range(0, len(side.ids), BATCH):
+                inputs, targets = _given(self.function, read, side, start)
+                for row in range(len(next(iter(inputs.values())))):
+                    one = {name: values[row : row + 1] for name, values in inputs.items()}
+                    about = {name: values[row] for name, values in targets.items()}
+                    found.append(self.function(self.network.module, one, about)[0])
+        return torch.stack(found).cpu()
+
+    def _batch(
+        self, gradients: ExampleGradients, projection: Projection, read: Reader, side: Side, start: int
+    ) -> Features:
+        inputs, targets = _given(gradients.output, read, side, start)
+        chunks = list(gradients.chunks(inputs, **targets))
+        return Features(
+            torch.cat([projection(*chunk.parts) for chunk in chunks]).cpu(),
+            torch.cat([chunk.outputs for chunk in chunks]).cpu(),
+            torch.cat([chunk.doubts for chunk in chunks]).cpu(),
+            pooled_states(self.network, self.layer, inputs).cpu(),
+        )
+
+
+def _given(
+    function: OutputFunction, read: Reader, side: Side, start: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Some items as the network reads them, and what an output needs to know of each. Raises BadInput for one without a class."""
+    chosen = side.ids[start : start + BATCH]
+    inputs = read(chosen)
+    if isinstance(function, NextTokenMargin):
+        return inputs, {}
+    device = next(iter(inputs.values())).device
+    if isinstance(function, ProbeMargin):
+        return inputs, {"signs": torch.tensor([side.labels[item] for item in chosen], device=device)}
+    unknown = next((item for item in chosen if item not in side.classes), None)
+    if unknown is not None:
+        raise BadInput(
+            f"item {unknown} of {side.items.dataset.name} has no class, which the network was trained to tell"
+        )
+    return inputs, {"labels": torch.tensor([side.classes[item] for item in chosen], device=device)}

@@ -1,0 +1,217 @@
+"""Is an attribution right? What it foretells of networks trained on halves of the items, and which wrong labels it finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from service.experiments.attribute_concepts import EXPERIMENT, Attributer
+from service.experiments.attribution_features import Features, Member
+from service.experiments.attribution_question import RELEASED, Side
+from service.experiments.counterfactual_study import Base
+from service.experiments.progress import Progress, tell
+from service.experiments.runs import ended_run, now
+from service.measures.attribution_baselines import gradient_cosine, random_scores, representation_similarity
+from service.measures.attribution_quality import detection, linear_datamodeling_score
+from service.measures.projection import Projection
+from service.measures.trak import self_influence
+from service.networks.checkpoints import CheckpointSource
+from service.networks.retraining import Retraining, class_numbers
+from service.storage.attribution_rows import Quality, known_qualities, record_attributions
+
+DATAMODELING = "linear-datamodeling-score"
+MISLABELLED = ("mislabelled-auroc", "mislabelled-recall")
+NEIGHBOURS = 10
+
+
+class Judging(Protocol):
+    """What is trained to judge an attribution by, and the judgement."""
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def attributer(self) -> Attributer:
+        """Whose attribution is judged."""
+        ...
+
+    @property
+    def qualities(self) -> tuple[str, ...]:
+        """What it says of each method."""
+        ...
+
+    def sources(self) -> list[CheckpointSource]:
+        """Its networks; trains those that are not there. Raises BadInput, StoreBusy."""
+        ...
+
+    def judge(self) -> list[Quality]:
+        """How good the attribution is by each method. Raises BadInput, NetworkMismatch, SummaryMissing."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """By networks that are trained on random halves of the items: does the sum of a half's scores foretell their outputs?"""
+
+    label: str
+    attributer: Attributer
+    base: Base
+    count: int
+
+    @property
+    def qualities(self) -> tuple[str, ...]:
+        """The linear datamodeling score."""
+        return (DATAMODELING,)
+
+    @property
+    def jobs(self) -> dict[str, Retraining]:
+        """Its trainings by name."""
+        return self.base.halves(self.attributer.subject.train.ids, self.count, self.attributer.wanted.seed)
+
+    def sources(self) -> list[CheckpointSource]:
+        """Its networks; trains those that are not there. Raises BadInput, StoreBusy."""
+        return self.base.trained(self.jobs)
+
+    def judge(self) -> list[Quality]:
+        """The linear datamodeling score of each method. Raises BadInput, NetworkMismatch, SummaryMissing."""
+        attributer, outputs = self.attributer, []
+        sources = self.sources()
+        for done, source in enumerate(sources):
+            tell(Progress("judge", source.checkpoint.label, done, len(sources), "networks"))
+            outputs.append(attributer.member(source).outputs(attributer.subject.targets))
+        items = attributer.subject.train.ids
+        kept = torch.tensor([[item not in job.removed for item in items] for job in self.jobs.values()])
+        return [self._score(method, kept, torch.stack(outputs)) for method in attributer.wanted.methods]
+
+    def _score(
+        self, method: str, kept: Bool[Tensor, "networks items"], outputs: Float[Tensor, "networks targets"]
+    ) -> Quality:
+        values = torch.from_numpy(self.attributer.scores(method).values)
+        score = linear_datamodeling_score(values, kept, outputs)
+        said = [f"{score.dropped} targets whose outputs or scores do not vary are left out"] if score.dropped else []
+        note = "; ".join([f"over {score.subsets} networks trained on halves, mean over {score.tests} targets", *said])
+        identity = self.attributer.identity(method)
+        return Quality(identity, DATAMODELING, score.value, score.low, score.high, score.subsets, note)
+
+
+@dataclass(frozen=True, eq=False)
+class Mislabelled:
+    """By a network that is trained with wrong labels for some items: does the attribution find them?
+
+    By TRAK's self-influence; by gradients that point away from those of the same class; by states whose nearest have other
+    classes. Recall is among as many as are wrong.
+    """
+
+    label: str
+    attributer: Attributer
+    base: Base
+    share: float
+
+    @property
+    def qualities(self) -> tuple[str, ...]:
+        """Area under the ROC curve, and recall."""
+        return MISLABELLED
+
+    @property
+    def job(self) -> tuple[str, Retraining]:
+        """Its training with its name."""
+        classes = class_numbers(self.attributer.subject.train.items)
+        own = {item: classes[item] for item in self.attributer.subject.train.ids}
+        return next(iter(self.base.mislabelled(own, self.share, self.attributer.wanted.seed).items()))
+
+    def sources(self) -> list[CheckpointSource]:
+        """Its network; trains it where it is not there. Raises BadInput, StoreBusy."""
+        return self.base.trained(dict([self.job]))
+
+    def judge(self) -> list[Quality]:
+        """How well each method finds the wrong labels. Raises BadInput, NetworkMismatch."""
+        attributer, wrong = self.attributer, self.job[1].relabelled
+        train = attributer.subject.train
+        labels = class_numbers(train.items) | dict(wrong)
+        side = Side(train.items, train.ids, labels, labels)
+        member = Member(attributer.ensemble.network(self.sources()[0]), "class")
+        projection = Projection(attributer.wanted.width(len(side.ids)), attributer.wanted.seed)
+        features = member.features(side, projection, "items, some with wrong labels")
+        marked = torch.tensor([item in wrong for item in side.ids])
+        classes, given = torch.from_numpy(side.values), attributer.wanted
+        found = []
+        for method in given.methods:
+            scores = suspicion(method, features, classes, given.ridge, given.seed)
+            found += detected(attributer.identity(method), scores, marked)
+        return found
+
+
+def lacking(judging: Judging) -> bool:
+    """Whether some of it is not recorded. Raises StoreBusy."""
+    attributer = judging.attributer
+    identities = [attributer.identity(method) for method in attributer.wanted.methods]
+    known = known_qualities(attributer.store, identities, attributer.on_wait)
+    return any((identity, quality) not in known for identity in identities for quality in judging.qualities)
+
+
+def judged(judging: Judging) -> int:
+    """Judge, and record what was found; how much it was. Raises BadInput, NetworkMismatch, SummaryMissing, StoreBusy."""
+    begun, attributer = now(), judging.attributer
+    found = judging.judge()
+    run = ended_run(
+        EXPERIMENT,
+        {"ensemble": attributer.ensemble.name, "judged by": judging.label, **attributer.wanted.parameters},
+        begun,
+        *(one.attribution_id for one in found),
+        device=str(next(iter(attributer.facts.values())).device if attributer.facts else "cpu"),
+        flow_run_id=attributer.flow_run_id,
+        seed=attributer.wanted.seed,
+    )
+    sides = [attributer.subject.train.items.dataset]
+    record_attributions(attributer.store, run, [], sides, qualities=found, on_wait=attributer.on_wait)
+    return len(found)
+
+
+def suspicion(method: str, features: Features, labels: Tensor, ridge: float, seed: int) -> Float[Tensor, " items"]:
+    """How much each item looks as if its label were wrong, by one method: larger is more."""
+    if method in ("trak", RELEASED):
+        return self_influence(features.gradients, features.doubts, ridge)
+    if method == "random":
+        return random_scores(1, len(labels), seed)[0]
+    same = labels[:, None] == labels[None]
+    if method == "gradient-cosine":
+        cosines = gradient_cosine(features.gradients, features.gradients)
+        return -(cosines * same).sum(1) / same.sum(1)
+    alike = representation_similarity(features.states, features.states).fill_diagonal_(-torch.inf)
+    nearest = alike.topk(min(NEIGHBOURS, len(labels) - 1), dim=1).indices
+    return (~same.gather(1, nearest)).double().mean(1)
+
+
+def detected(identity: str, scores: Float[Tensor, " items"], marked: Bool[Tensor, " items"]) -> list[Quality]:
+    """AUROC and recall with 95 % intervals, over the marked items."""
+    said, count = detection(scores, marked), int(marked.sum())
+    note = f"{count} of {len(marked)} items had a wrong label"
+    spread = _auroc_error(said.auroc, count, len(marked) - count)
+    low, high = max(0.0, said.auroc - 1.96 * spread), min(1.0, said.auroc + 1.96 * spread)
+    error = 1.96 * float(np.sqrt(said.recall * (1 - said.recall) / count))
+    return [
+        Quality(identity, "mislabelled-auroc", said.auroc, low, high, count, note),
+        Quality(
+            identity,
+            "mislabelled-recall",
+            said.recall,
+            max(0.0, said.recall - error),
+            min(1.0, said.recall + error),
+            count,
+            note,
+        ),
+    ]
+
+
+def _auroc_error(auroc: float, positives: int, negatives: int) -> float:
+    """The standard error of an AUROC. Source: Hanley and McNeil 1982, https://doi.org/10.1148/radiology.143.1.7063747"""
+    one, two = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
+    spread = auroc * (1 - auroc) + (positives - 1) * (one - auroc**2) + (negatives - 1) * (two - auroc**2)
+    return float(np.sqrt(max(spread, 0.0) / (positives * negatives)))

@@ -1,0 +1,60 @@
+"""What of an attribution is missing, found out before any flow starts: a repeated command learns here that nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.errors import BadInput
+from service.experiments.attribution_judging import lacking
+from service.experiments.attribution_study import Question, Study
+from service.experiments.counterfactual_rows import by_removal
+from service.experiments.progress import tell_waiting
+from service.networks.checkpoints import CheckpointSource
+from service.storage.database import publish
+
+
+def members_of(question: Question) -> Sequence[CheckpointSource]:
+    """The networks of the ensemble; trains those that are to be trained and are not there."""
+    if question.base is None or not question.demands.members:
+        return question.sources
+    return question.base.trained(question.base.members(question.demands.members))
+
+
+def is_answered(study: Study) -> bool:
+    """Whether the store and the folder of networks lack nothing of a question; loads no network, trains none.
+
+    Raises BadInput, StoreBusy, StoreNotMigrated.
+    """
+    question, base = study.question, study.question.base
+    if base is not None and not base.are_trained(base.members(question.demands.members)):
+        return False
+    publish(study.store, tell_waiting)
+    sources = members_of(question)
+    if any(one.lacks() for one in study.probers(sources, question.name)):
+        return False
+    attributer = study.attributer(sources, study.layer())
+    if attributer.lacking():
+        return False
+    if any(lacking(one) for one in study.judgings(attributer)):
+        return False
+    return _counterfactuals_are_there(study, sources)
+
+
+def _counterfactuals_are_there(study: Study, sources: Sequence[CheckpointSource]) -> bool:
+    base, layer = study.question.base, study.layer()
+    if base is None or not study.question.removals:
+        return True
+    if layer is None:
+        raise BadInput("what becomes of a concept is asked with --concept")
+    trainings = study.trainings(study.attributer(sources, layer))
+    jobs = {name: one.job for name, one in trainings.items()}
+    if not base.are_trained(jobs):
+        return False
+    without = dict(zip(base.trained(jobs), trainings.values(), strict=True))
+    if study.judge(layer).lacking(without):
+        return False
+    return not any(
+        prober.lacks()
+        for removal, networks in by_removal(without).items()
+        for prober in study.probers(networks, study.ensemble_without(removal))
+    )

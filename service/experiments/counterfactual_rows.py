@@ -1,0 +1,96 @@
+"""The networks that were trained without some items, judged and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from service.experiments.counterfactual_study import Without
+from service.experiments.runs import ended_run, now
+from service.networks.checkpoints import CheckpointSource
+from service.networks.image_datasets import ImageItems
+from service.networks.image_training import accuracy
+from service.networks.loading import Network
+from service.networks.retraining import class_numbers
+from service.networks.vision import VisionNetwork
+from service.storage.attribution_rows import Retrained, known_retrainings, record_attributions
+from service.storage.database import OnWait, Store
+
+EXPERIMENT = "concept_counterfactuals"
+
+
+@dataclass(frozen=True)
+class About:
+    """What the networks were trained without items for: the ensemble and concept, at which layer and by which method."""
+
+    ensemble: str
+    concept_id: str
+    layer: int
+    method: str
+    dataset: str
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Notes each network, with how often it tells the class of the items that it is probed on."""
+
+    store: Store
+    about: About
+    targets: ImageItems
+    train_items: int
+    network: Callable[[CheckpointSource], Network]
+    flow_run_id: str | None = None
+    on_wait: OnWait = None
+
+    def lacking(self, trainings: Mapping[CheckpointSource, Without]) -> dict[CheckpointSource, Without]:
+        """Those that are not recorded. Raises StoreBusy."""
+        known = known_retrainings(self.store, on_wait=self.on_wait, **vars(self.about))
+        return {
+            source: one
+            for source, one in trainings.items()
+            if (one.removal.kind, one.removal.count, one.seed) not in known
+        }
+
+    def record(self, source: CheckpointSource, training: Without) -> float:
+        """Judge one network and record it; its accuracy. Raises NetworkMismatch, StoreBusy."""
+        begun, network = now(), self.network(source)
+        assert isinstance(network, VisionNetwork)
+        classes = {
+            item: number for item, number in class_numbers(self.targets).items() if item in set(self.targets.item_ids)
+        }
+        share = accuracy(network, self.targets, classes)
+        removal = training.removal
+        row = Retrained(
+            **vars(self.about),
+            removal=removal.kind,
+            removed=removal.count,
+            train_items=self.train_items - removal.count,
+            seed=training.seed,
+            checkpoint_id=source.checkpoint.checkpoint_id,
+            accuracy=share,
+        )
+        run = ended_run(
+            EXPERIMENT,
+            {**vars(self.about), "removal": removal.name, "seed": training.seed},
+            begun,
+            source.checkpoint.checkpoint_id,
+            device=network.facts.device,
+            flow_run_id=self.flow_run_id,
+            seed=training.seed,
+        )
+        networks = [(source.checkpoint, network.facts)]
+        record_attributions(self.store, run, networks, [self.targets.dataset], retrained=[row], on_wait=self.on_wait)
+        return share
+
+
+def by_removal(trainings: Mapping[CheckpointSource, Without]) -> dict[str, list[CheckpointSource]]:
+    """The networks of each removal, by its name."""
+    found: dict[str, list[CheckpointSource]] = {}
+    for source, one in trainings.items():
+        found.setdefault(one.removal.name, []).append(source)
+    return found
+
+
+def removals_of(trainings: Mapping[CheckpointSource, Without]) -> Sequence[str]:
+    """The names of the removals, each once."""
+    return list(by_removal(trainings))

@@ -1,0 +1,112 @@
+"""Does a concept go where its training items go? Networks trained anew without those that it is owed to, and without as many
+others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from service.experiments.removals import NOTHING, Ranked, Removal
+from service.experiments.side_processes import all_done, processes
+from service.experiments.small_networks import PROCESSES, training_in
+from service.networks.checkpoints import CheckpointSource, find_checkpoints
+from service.networks.retraining import Retraining, retrain
+from service.networks.training_sets import TrainingSet
+from service.subjects import content_id
+
+SUBSET_SHARE = 0.5
+MISLABELLED = "mislabelled"
+
+
+@dataclass(frozen=True)
+class Base:
+    """The network that is trained anew: its checkpoint, the name of its training items as they are opened, and how it was trained."""
+
+    source: CheckpointSource
+    dataset: str
+    said: TrainingSet
+    folder: Path = field(compare=False)
+
+    @property
+    def place(self) -> Path:
+        """Its checkpoint folder."""
+        return Path(self.source.location)
+
+    @property
+    def name(self) -> str:
+        """How trainings like its own are called: by its name and by what it was trained on and how, not by its weights."""
+        recipe = {
+            name: value
+            for name, value in vars(self.said.recipe).items()
+            if name not in ("seed", "threads", "save_steps")
+        }
+        told = content_id("training", self.said.dataset_digest, self.said.items_digest, recipe)
+        return f"{self.source.checkpoint.model}-{told[:6]}"
+
+    def member(self, seed: int) -> Retraining:
+        """A training like its own from another seed."""
+        return Retraining(self.place, self.dataset, seed)
+
+    def members(self, count: int) -> dict[str, Retraining]:
+        """An ensemble of so many seeds, by name."""
+        return {f"{self.name}-seed-{seed}": self.member(seed) for seed in range(count)}
+
+    def without(self, ranked: Ranked, removals: Sequence[Removal], count: int, study: str) -> dict[str, Without]:
+        """The trainings without some items, so many seeds of each removal, by name. Raises BadInput."""
+        found = {}
+        for removal in removals:
+            for seed in range(count):
+                removed = ranked.removed(removal, seed).tolist()
+                job = Retraining(self.place, self.dataset, seed, frozenset(removed))
+                found[f"{self.name}-{study[:6]}-{removal.name}-seed-{seed}"] = Without(removal, seed, job)
+        return found
+
+    def halves(self, items: Sequence[int], count: int, seed: int) -> dict[str, Retraining]:
+        """Trainings on random halves of the items, by name."""
+        found = {}
+        for number in range(count):
+            drawn = np.random.default_rng([seed, number]).permutation(items)
+            removed = frozenset(drawn[round(len(items) * SUBSET_SHARE) :].tolist())
+            found[f"{self.name}-half-{seed}-{number}"] = Retraining(self.place, self.dataset, 0, removed)
+        return found
+
+    def mislabelled(self, classes: Mapping[int, int], share: float, seed: int) -> dict[str, Retraining]:
+        """A training with wrong classes for a share of the items, the seed's draw."""
+        draw = np.random.default_rng(seed)
+        items, known = sorted(classes), sorted(set(classes.values()))
+        chosen = sorted(draw.choice(items, max(1, round(share * len(items))), replace=False).tolist())
+        wrong = {item: int(draw.choice([one for one in known if one != classes[item]])) for item in chosen}
+        return {
+            f"{self.name}-{MISLABELLED}-{seed}-{share:g}": Retraining(self.place, self.dataset, 0, relabelled=wrong)
+        }
+
+    def trained(self, jobs: Mapping[str, Retraining]) -> list[CheckpointSource]:
+        """The checkpoints of these trainings; those that are not there are trained, two at a time. Raises BadInput, StoreBusy."""
+        step = self.said.recipe.steps
+        lacking = {name: job for name, job in jobs.items() if not (self.folder / name / f"step{step}").is_dir()}
+        if lacking:
+            with training_in(self.folder), processes(PROCESSES) as pool:
+                done = len(jobs) - len(lacking)
+                all_done(pool, {name: (retrain, job, self.folder / name) for name, job in lacking.items()}, before=done)
+        return [find_checkpoints(str(self.folder / name / f"step{step}"))[0] for name in jobs]
+
+    def are_trained(self, jobs: Mapping[str, Retraining]) -> bool:
+        """Whether all of these trainings are there."""
+        return all((self.folder / name / f"step{self.said.recipe.steps}").is_dir() for name in jobs)
+
+
+@dataclass(frozen=True)
+class Without:
+    """A training without what a removal takes away."""
+
+    removal: Removal
+    seed: int
+    job: Retraining
+
+
+def unchanged(base: Base, count: int) -> dict[str, Without]:
+    """The ensemble itself as trainings that nothing was removed from."""
+    return {name: Without(NOTHING, job.seed, job) for name, job in base.members(count).items()}

@@ -1,0 +1,62 @@
+"""Items as the examples that a network was trained on, or is asked about: inputs by name, some items at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from service.errors import BadInput
+from service.networks.batches import padded
+from service.networks.datasets import TextWindows
+from service.networks.image_datasets import ImageItems
+from service.networks.loading import Network
+
+Inputs = dict[str, Tensor]
+Reader = Callable[[Sequence[int]], Inputs]
+
+
+def example_ids(network: Network, items: Any) -> list[int]:
+    """The items that can be read: all images, all windows of text that were chosen. Raises BadInput."""
+    if isinstance(items, ImageItems):
+        return sorted(items.item_ids)
+    if isinstance(items, TextWindows):
+        return sorted(window.item_id for window in items.windows(network.tokenizer, network.max_length))
+    raise BadInput(f"{items.dataset.name} has no items that a network could have been trained on")
+
+
+def reader_of(network: Network, items: Any) -> Reader:
+    """A function from items to what the network is given of them, on its device. Raises BadInput."""
+    if isinstance(items, ImageItems):
+        weight = next(network.module.parameters())
+        return lambda chosen: {"pixel_values": items.inputs(network, chosen).to(weight.device, weight.dtype)}
+    if not isinstance(items, TextWindows) or network.tokenizer is None:
+        raise BadInput(f"{network.checkpoint.label} cannot read {items.dataset.name}")
+    windows = {one.item_id: one for one in items.windows(network.tokenizer, network.max_length)}
+    pad = network.tokenizer.pad_token_id or 0
+    return lambda chosen: padded([windows[item] for item in chosen], pad, network.device)
+
+
+def pooled_states(network: Network, layer: int, inputs: Inputs) -> Float[Tensor, "examples width"]:
+    """The states of a layer, the mean over each example's places, padding left out."""
+    found: list[Tensor] = []
+
+    def take(depth: int, states: Tensor) -> None:
+        if depth == layer:
+            found.append(states.float())
+
+    with torch.inference_mode(), network.blocks.capturing(take):
+        if "pixel_values" in inputs:
+            network.read(inputs)
+        else:
+            network.module(**inputs)
+    states = found[0]
+    if states.ndim == 4:  # of a convolution
+        states = states.flatten(2).mT
+    mask = inputs.get("attention_mask")
+    if states.ndim == 3 and mask is not None:
+        return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    return states.mean(1) if states.ndim == 3 else states

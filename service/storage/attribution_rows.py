@@ -1,0 +1,154 @@
+"""What was found of attributions and of the networks trained without some items, as rows, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import String, bindparam, text
+
+from service.results import NetworkFacts
+from service.storage import ledger
+from service.storage.attribution_scores import StoredScores
+from service.storage.database import OnWait, Store, looking
+from service.storage.rows import Run, checkpoint_row, dataset_row, model_row, record_tables, run_row
+from service.subjects import Checkpoint, Dataset
+
+KNOWN = text(
+    "select attribution_id, path, digest from attribution_runs where attribution_id in :asked "
+    "qualify row_number() over (partition by attribution_id order by run_id) = 1"
+).bindparams(bindparam("asked", expanding=True, type_=String))
+JUDGED = text("select attribution_id, quality from attribution_quality where attribution_id in :asked").bindparams(
+    bindparam("asked", expanding=True, type_=String)
+)
+RETRAINED = text(
+    "select removal, removed, seed from concept_counterfactuals where ensemble = :ensemble and concept_id = :concept_id "
+    "and layer = :layer and method = :method and dataset = :dataset"
+)
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """One attribution: by which `method` the `output` of `members` networks is put down to the items of `dataset`, for which
+    `targets`; where all its scores lie, and the items that count most and least as ``rows``."""
+
+    attribution_id: str
+    ensemble: str
+    members: int
+    concept_id: str | None
+    output: str
+    layer: int | None
+    method: str
+    dataset: str
+    targets: str
+    train_items: int
+    target_items: int
+    parameters: int | None
+    dimensions: int | None
+    stored: StoredScores
+    extremes: tuple[Extreme, ...] = field(default=(), repr=False)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As a row of the table."""
+        found = {name: value for name, value in vars(self).items() if name not in ("stored", "extremes")}
+        return found | asdict(self.stored)
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """A training item among those that count most or least for a target; for the mean over the targets where that is None."""
+
+    target_item: int | None
+    side: str
+    rank: int
+    train_item: int
+    score: float
+    preview: str | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good an attribution is by one criterion, with a 95 % interval, over `n` of what the criterion counts."""
+
+    attribution_id: str
+    quality: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A network trained again without some items, and how well it does what it is trained for."""
+
+    ensemble: str
+    concept_id: str
+    layer: int
+    method: str
+    dataset: str
+    removal: str
+    removed: int
+    train_items: int
+    seed: int
+    checkpoint_id: str
+    accuracy: float | None
+
+
+def known_attributions(store: Store, asked: Iterable[str], on_wait: OnWait = None) -> dict[str, StoredScores]:
+    """Those of these attributions that are recorded, and where their scores lie. Raises StoreBusy."""
+    with looking(store, on_wait) as connection:
+        rows = connection.execute(KNOWN, {"asked": list(asked)})
+        return {identity: StoredScores(path, digest) for identity, path, digest in rows}
+
+
+def known_qualities(store: Store, asked: Iterable[str], on_wait: OnWait = None) -> set[tuple[str, str]]:
+    """What is known of how good these attributions are: (attribution, criterion). Raises StoreBusy."""
+    with looking(store, on_wait) as connection:
+        return {(row[0], row[1]) for row in connection.execute(JUDGED, {"asked": list(asked)})}
+
+
+def known_retrainings(
+    store: Store, ensemble: str, concept_id: str, layer: int, method: str, dataset: str, on_wait: OnWait = None
+) -> set[tuple[str, int, int]]:
+    """The trainings without some items that are recorded: (removal, how many, seed). Raises StoreBusy."""
+    asked = {"ensemble": ensemble, "concept_id": concept_id, "layer": layer, "method": method, "dataset": dataset}
+    with looking(store, on_wait) as connection:
+        return {(row[0], row[1], row[2]) for row in connection.execute(RETRAINED, asked)}
+
+
+def record_attributions(
+    store: Store,
+    run: Run,
+    networks: Sequence[tuple[Checkpoint, NetworkFacts]],
+    datasets: Sequence[Dataset],
+    found: Sequence[Attributed] = (),
+    qualities: Sequence[Quality] = (),
+    retrained: Sequence[Retrained] = (),
+    on_wait: OnWait = None,
+) -> None:
+    """Record a run with its networks and all that it found; recording it again changes nothing.
+
+    Raises NetworkMismatch or BadInput where a name stands for something else already, StoreBusy, StoreNotWritable,
+    StoreUnreachable, StoreCorrupt.
+    """
+    models = {checkpoint.model: model_row(checkpoint, facts) for checkpoint, facts in networks}
+    checkpoints = {one.checkpoint_id: checkpoint_row(one, facts) for one, facts in networks}
+    own = {"run_id": run.run_id}
+    tables: dict[str, Sequence[Mapping[str, Any]]] = {
+        "models": list(models.values()),
+        "checkpoints": list(checkpoints.values()),
+        "datasets": [dataset_row(one) for one in {one.name: one for one in datasets}.values()],
+        "attribution_runs": [own | one.row for one in found],
+        "attributions": [
+            own | {"attribution_id": one.attribution_id} | vars(extreme) for one in found for extreme in one.extremes
+        ],
+        "attribution_quality": [own | vars(one) for one in qualities],
+        "concept_counterfactuals": [own | vars(one) for one in retrained],
+        "runs": [run_row(run, run.seconds) | {"dataset": datasets[0].name if datasets else None}],
+    }
+    arrow = {name: ledger.arrow_table(name, rows) for name, rows in tables.items() if rows}
+    record_tables(store, run.run_id, arrow, on_wait)
