@@ -27,7 +27,7 @@ PROBES = """from lab.concept_probes where ensemble = $ensemble and list_contains
   and positions = $positions and folds = $folds and list_contains($revisions, revision)"""
 LOCATION = """from lab.concept_location where ensemble = $ensemble and list_contains($concepts, concept_id)
   and positions = $positions and folds = $folds
-  and (list_contains($revisions, revision) or (model is null and members > 1 and list_contains($steps, coalesce(step, -1))))"""
+  and (list_contains($revisions, revision) or (model is null and list_contains($steps, coalesce(step, -1))))"""
 AGREEMENT = """from lab.concept_agreement where (ensemble = $ensemble or list_contains($revisions, revision))
   and list_contains($concepts, concept_id) and positions = $positions and folds = $folds
   and list_contains($steps, coalesce(step, -1))"""

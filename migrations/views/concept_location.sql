@@ -159,9 +159,10 @@ select
     count(*),
     l.concept_id
 from located l
-group by l.ensemble, l.step, l.dataset, l.concept, l.positions, l.folds, l.concept_id;
+group by l.ensemble, l.step, l.dataset, l.concept, l.positions, l.folds, l.concept_id
+having count(*) > 1;
 
-comment on view lab.concept_location is 'Where in a network a concept sits, by its L2 probes: one row an ensemble, checkpoint and concept with the mean and spread over seeds, and one for the whole ensemble (model NULL) with those over its members at that step';
+comment on view lab.concept_location is 'Where in a network a concept sits, by its L2 probes: one row an ensemble, checkpoint and concept with the mean and spread over seeds, and one for each ensemble of several (model NULL) with those over its members at that step';
 comment on column lab.concept_location.ensemble is 'the ensemble of networks; a model''s own name where it was probed alone';
 comment on column lab.concept_location.model is 'the member''s name in the store; NULL for the whole ensemble';
 comment on column lab.concept_location.step is 'optimiser step; NULL where nobody said';

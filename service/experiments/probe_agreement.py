@@ -80,18 +80,24 @@ class Members:
         first, own = self.first, concept.concept
         asked = first.asked
         known = compared(first.reader.store, own.concept_id, first.ensemble, asked.positions, asked.folds)
-        layers = {prober.checkpoint: self._layers(prober, own.dataset) for prober in self.probers}
+        layers = self._layers(own.dataset)
         found = []
         for pair in combinations(sorted(self.probers, key=lambda one: one.checkpoint.checkpoint_id), 2):
-            a, b = (one.checkpoint for one in pair)
+            a, b = (one.checkpoint.checkpoint_id for one in pair)
             wanted = {(layer, seed) for layer in layers[a] & layers[b] for seed in range(asked.seeds)}
-            wanted = {one for one in wanted if (a.checkpoint_id, b.checkpoint_id, *one) not in known}
+            wanted = {one for one in wanted if (a, b, *one) not in known}
             found += [(pair, wanted)] if wanted or not layers[a] else []
         return found
 
-    def _layers(self, prober: Prober, dataset: str) -> set[int]:
-        sites = coverage.recorded_sites(prober.reader.store, prober.checkpoint.checkpoint_id, dataset)
-        return {site.layer for site in sites if not prober.asked.layers or site.layer in prober.asked.layers}
+    def _layers(self, dataset: str) -> dict[str, set[int]]:
+        """The asked layers that each checkpoint has."""
+        first = self.first
+        held = coverage.holdings(first.reader.store, [one.checkpoint.checkpoint_id for one in self.probers], dataset)
+        asked = first.asked.depths
+        return {
+            one: {site.layer for site in holding.sites if asked is None or site.layer in asked}
+            for one, holding in held.items()
+        }
 
     def compare(self) -> Compared:
         """Compare what is lacking, and record it. Raises SummaryMissing (a member that is not probed), StoreBusy."""

@@ -6,7 +6,7 @@ Whatever the store already holds is not fitted again.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -24,7 +24,7 @@ from service.networks.datasets import Items
 from service.networks.loading import chosen_device
 from service.networks.threads import side_by_side
 from service.storage import activations, coverage
-from service.storage.concept_rows import known_of, record_probes
+from service.storage.concept_rows import Known, known_of, record_probes
 from service.storage.probe_directions import stored_directions, write_directions
 from service.subjects import Checkpoint, Site
 
@@ -57,23 +57,27 @@ class Prober:
 
     def lacks(self) -> bool:
         """Whether the store lacks some of what is asked; loads no network. Raises BadInput, StoreBusy."""
+        known, sites = self._known(), self._sites()
         return any(
-            self._is_no_member(one) or self._unfitted(one) is None or self._unfitted(one) for one in self.concepts
+            self.ensemble not in (found := known[one.concept.concept_id]).ensembles
+            or not sites
+            or bool(self._unfitted(one, found, sites))
+            for one in self.concepts
         )
 
-    def _is_no_member(self, concept: LabelledConcept) -> bool:
+    def _known(self) -> Mapping[str, Known]:
         asked, own = self.asked, self.checkpoint.checkpoint_id
-        known = known_of(self.reader.store, own, concept.concept.concept_id, asked.positions, asked.folds)
-        return self.ensemble not in known.ensembles
+        return known_of(self.reader.store, own, asked.positions, asked.folds, self.reader.on_wait)
 
-    def _unfitted(self, concept: LabelledConcept) -> list[tuple[Site, tuple[str, ...]]] | None:
-        """The sites that lack probes, each with the penalties of these; None where no site is known yet."""
-        store, asked, own = self.reader.store, self.asked, concept.concept
-        sites = coverage.recorded_sites(store, self.checkpoint.checkpoint_id, own.dataset)
-        if not sites:
-            return None
-        known = known_of(store, self.checkpoint.checkpoint_id, own.concept_id, asked.positions, asked.folds)
-        there = stored_directions(store, self.checkpoint, own, asked.positions, asked.folds)
+    def _sites(self) -> list[Site]:
+        return coverage.recorded_sites(self.reader.store, self.checkpoint.checkpoint_id, self.items.dataset.name)
+
+    def _unfitted(
+        self, concept: LabelledConcept, known: Known, sites: Sequence[Site]
+    ) -> list[tuple[Site, tuple[str, ...]]]:
+        """The asked sites that lack probes, each with the penalties of these. Raises BadInput for a layer that is not there."""
+        asked, own = self.asked, concept.concept
+        there = stored_directions(self.reader.store, self.checkpoint, own, asked.positions, asked.folds)
         fitted = {one for one in known.fitted if one[0] == "l1" or one[1:] in there}
         found = []
         for site in asked_sites(sites, asked.depths):
@@ -100,13 +104,14 @@ class Prober:
             flow_run_id=reader.flow_run_id,
             on_wait=reader.on_wait,
         )
-        asked_sites(sites, self.asked.depths)
-        probes = sum(self._probed(concept) for concept in self.concepts)
+        known = self._known()
+        probes = sum(self._probed(one, known[one.concept.concept_id], sites) for one in self.concepts)
         return Outcome(self.checkpoint, probes, time.perf_counter() - begun)
 
-    def _probed(self, concept: LabelledConcept) -> int:
+    def _probed(self, concept: LabelledConcept, known: Known, sites: Sequence[Site]) -> int:
         """Probe one concept at the sites that lack it; how many probes."""
-        begun, started, todo = now(), time.perf_counter(), self._unfitted(concept) or []
+        begun, started = now(), time.perf_counter()
+        todo = self._unfitted(concept, known, sites)
         label, found = f"{self.checkpoint.label}: {concept.concept.name}", list[SiteFits]()
         with unwarned():
             for fits in side_by_side(partial(self._site_fits, concept), todo):
@@ -116,7 +121,7 @@ class Prober:
         tables = {
             "concept_probes": [row for fits in found for row in fits.probes],
             "concept_agreements": [row for fits in found for row in fits.agreements],
-            "concept_ensembles": [{"ensemble": self.ensemble}] if self._is_no_member(concept) else [],
+            "concept_ensembles": [{"ensemble": self.ensemble}] if self.ensemble not in known.ensembles else [],
         }
         if any(tables.values()):
             self._record(concept, tables, begun, time.perf_counter() - started)

@@ -18,6 +18,7 @@ from service.networks.checkpoints import CheckpointSource, Network, find_checkpo
 from service.networks.concepts import LabelledConcept, find_concepts
 from service.networks.datasets import Choice, Items, open_dataset
 from service.settings import Settings
+from service.storage import coverage
 from service.storage.database import OnWait, Store, open_store, publish
 
 
@@ -111,8 +112,10 @@ class ProbePlan:
 
 
 def plan(settings: Settings, probing: Probing) -> ProbePlan:
-    """What of it is missing; opens the store, loads no network. Raises BadInput, StoreBusy, StoreNotMigrated."""
+    """What of it is missing; opens the store, loads no network. Raises NetworkMismatch, BadInput, StoreBusy,
+    StoreNotMigrated."""
     store = open_store(settings.store, settings.lock_wait, tell_waiting)
+    coverage.refuse_mixture(store, probing.sources[0].checkpoint, probing.items.dataset)
     probers = probing.probers(store, no_network, on_wait=tell_waiting)
     todo = sum(one.lacks() for one in probers) + sum(one.lacks() for one in members_by_step(probers))
     if not todo:

@@ -83,6 +83,8 @@ def l2_probe(points: Float[Tensor, "points width"], labels: Bool[Tensor, " point
     """
     # of two classes with weights v and -v, w = 2 v: the penalty is |w|^2 / 2 over both, half of a single vector's
     found = logistic_regression(points, labels.long(), 2, inverse_penalty=1 / (2 * strength))
+    if not found.converged:  # a rare class: float32 cannot tell the last steps from rounding
+        found = logistic_regression(points.double(), labels.long(), 2, inverse_penalty=1 / (2 * strength))
     weights = found.weights[1] - found.weights[0]
     intercept = float(found.intercepts[1] - found.intercepts[0])
     return _probe(weights, intercept, found.standardise, "l2", strength, found.converged)

@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 
 from service.errors import StoreNotWritable, UnknownName
 from service.report import curves
+from service.report.concept_figure import concept_figure
 from service.report.drift_figure import drift_figure
 from service.report.layout import add_heat_maps, add_legend, layout, make_logarithmic, start_at_zero
 from service.report.loss_curves import loss_figure
@@ -35,8 +36,8 @@ def figure(kind: str, connection: Connection, models: Names = None, datasets: Na
     `anisotropy` and `norms`: heat map and curves by layer. `intrinsic-dimension`: heat map and the middle layer over
     steps. `loss`: cross-entropy over steps. `early-warning`: scores of studies, which `models` then names. `drift`: all layers'
     points on planes, and their path. `similarity`: layers of two networks against each other. `map`: many networks on a
-    plane, by the distances of their layers. `stitching`: what each map between two networks loses. A model of one
-    checkpoint has curves by layer alone.
+    plane, by the distances of their layers. `stitching`: what each map between two networks loses. `concept`: the
+    accuracy of linear probes by layer. A model of one checkpoint has curves by layer alone.
     Raises UnknownName for another kind; BadInput where the views hold no rows of what was asked.
     """
     if kind not in KINDS:
@@ -190,4 +191,5 @@ KINDS: dict[str, Callable[[Connection, Names, Names], Figure]] = {
     "similarity": similarity_figure,
     "map": map_figure,
     "stitching": stitching_figure,
+    "concept": concept_figure,
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import text
@@ -15,12 +16,10 @@ from service.subjects import Concept
 
 Rows = Sequence[Mapping[str, Any]]
 FITTED = text(
-    "select p.penalty, a.layer, p.seed from concept_probes p join activations a using (site_id) where labels = 'real' "
-    "and p.checkpoint_id = :checkpoint_id and concept_id = :concept_id and positions = :positions and folds = :folds"
+    "select concept_id, p.penalty, a.layer, p.seed from concept_probes p join activations a using (site_id) "
+    "where labels = 'real' and p.checkpoint_id = :checkpoint_id and positions = :positions and folds = :folds"
 )
-MEMBERSHIPS = text(
-    "select ensemble from concept_ensembles where checkpoint_id = :checkpoint_id and concept_id = :concept_id"
-)
+MEMBERSHIPS = text("select distinct concept_id, ensemble from concept_ensembles where checkpoint_id = :checkpoint_id")
 COMPARED = text(
     "select checkpoint_a, checkpoint_b, layer, seed_a from concept_agreements where between = 'members' "
     "and concept_id = :concept_id and ensemble = :ensemble and positions = :positions and folds = :folds"
@@ -31,19 +30,23 @@ COMPARED = text(
 class Known:
     """What is recorded of one concept at one checkpoint: `fitted` as (penalty, layer, seed), and its `ensembles`."""
 
-    fitted: frozenset[tuple[str, int, int]]
-    ensembles: frozenset[str]
+    fitted: set[tuple[str, int, int]] = field(default_factory=set)
+    ensembles: set[str] = field(default_factory=set)
 
 
 def known_of(
-    store: Store, checkpoint_id: str, concept_id: str, positions: str, folds: int, on_wait: OnWait = None
-) -> Known:
-    """What is recorded of a concept at a checkpoint under a position filter, with so many folds. Raises StoreBusy."""
-    asked = {"checkpoint_id": checkpoint_id, "concept_id": concept_id}
+    store: Store, checkpoint_id: str, positions: str, folds: int, on_wait: OnWait = None
+) -> defaultdict[str, Known]:
+    """What is recorded of each concept at a checkpoint under a position filter, with so many folds, by the concept's id; from
+    one look at the database. Raises StoreBusy."""
+    asked = {"checkpoint_id": checkpoint_id}
+    known: defaultdict[str, Known] = defaultdict(Known)
     with looking(store, on_wait) as connection:
-        fitted = connection.execute(FITTED, {**asked, "positions": positions, "folds": folds})
-        found = frozenset((row.penalty, row.layer, row.seed) for row in fitted)
-        return Known(found, frozenset(connection.execute(MEMBERSHIPS, asked).scalars()))
+        for concept_id, *fit in connection.execute(FITTED, {**asked, "positions": positions, "folds": folds}):
+            known[concept_id].fitted.add(tuple(fit))
+        for concept_id, ensemble in connection.execute(MEMBERSHIPS, asked):
+            known[concept_id].ensembles.add(ensemble)
+    return known
 
 
 def compared(
