@@ -238,9 +238,7 @@ def test_a_model_without_rows_is_refused_in_one_line_that_says_what_to_do(traine
         figure("loss", trained.connection, models=["wide"], datasets=["enwik8"])
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(set(KINDS) - {"drift", "early-warning", "map", "separability", "similarity", "stitching"})
-)
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - TELL_THEMSELVES))
 def test_an_empty_store_is_told_to_measure_first(lab, kind):
     with pytest.raises(BadInput, match=r"no rows of lab\.\w+ for any model: run `isoscope shape` first"):
         figure(kind, lab.connection)
