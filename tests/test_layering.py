@@ -57,6 +57,7 @@ HOME = {
         "service.report.network_map",
     },
     "matplotlib": {"report"},
+    "PIL": {"networks"},
     "plotly": {"report"},
     "jinja2": {"report"},
 }

@@ -15,7 +15,8 @@ select
     a.non_finite,
     a.path,
     a.digest,
-    a.site_id
+    a.site_id,
+    a.layer_name
 from main.activations a
 join main.checkpoints c on c.checkpoint_id = a.checkpoint_id;
 
@@ -36,3 +37,4 @@ comment on column lab.activations.non_finite is 'how many of them had a state th
 comment on column lab.activations.path is 'the file, under the activations folder';
 comment on column lab.activations.digest is 'digest of the file''s bytes';
 comment on column lab.activations.site_id is 'checkpoint, dataset, layer and stream in 16 hex digits';
+comment on column lab.activations.layer_name is 'the module''s name in a vision network; NULL in others';

@@ -225,6 +225,11 @@ def paired_clouds(
     rows = common_places(first[0].sample, second[0].sample, positions)
     if len(rows[0]) < FEWEST_PAIRS:
         found = f"only {len(rows[0])} places" if len(rows[0]) else "no place"
+        if first[0].facts.kind == second[0].facts.kind == "vision":
+            raise BadInput(
+                f"{labels[0]} and {labels[1]} have states at {found} of the images in common ({positions}); a comparison needs "
+                f"{FEWEST_PAIRS}: add :pooled to the dataset's name, or give a larger --sample"
+            )
         raise BadInput(
             f"{labels[0]} and {labels[1]} end a token at {found} in common, of {len(first[0].states)} and "
             f"{len(second[0].states)} states ({positions}); a comparison needs {FEWEST_PAIRS}: give a larger --sample"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from service.errors import BadInput
@@ -70,6 +70,15 @@ def refuse_non_finite(summaries: Iterable[Summary]) -> None:
             )
 
 
+def refuse_other_widths(checkpoint: Checkpoint, widths: Sequence[int]) -> None:
+    """Raise BadInput where the layers do not share one space."""
+    if len(set(widths)) > 1:
+        raise BadInput(
+            f"the layers of {checkpoint.label} have states of widths {', '.join(map(str, widths))}: layers are followed and "
+            "told apart where all have one width; isoscope shape and compare take any"
+        )
+
+
 def layer_clouds(
     store: Store,
     checkpoint: Checkpoint,
@@ -96,6 +105,7 @@ def layer_clouds(
     summaries = [activations.read_summary(store, site) for site in sites]
     refuse_non_finite(summaries)
     states = [summary.states for summary in summaries]
+    refuse_other_widths(checkpoint, [cloud.shape[1] for cloud in states])
     clouds = layered([site.layer for site in sites], states, summaries[0].sample, items.documents())
     return LayerClouds(sites, summaries[0].facts, clouds)
 

@@ -219,6 +219,8 @@ def _left_behind(store: Store, checkpoint: Checkpoint, question: Question) -> li
 
 def sites_of(facts: NetworkFacts) -> int:
     """How many sites a network has: the embedding, its blocks, and the final norm where there is one."""
+    if facts.sites is not None:
+        return facts.sites
     return facts.layers + 1 + (facts.normed_entry is not None)
 
 

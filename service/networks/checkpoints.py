@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import UnknownName
+from service.errors import BadInput, UnknownName
 from service.networks.folders import checkpoint_folders, model_name, step_of_name, weights_digest
 from service.networks.hub import commits
 from service.networks.loading import Network, load_network
+from service.networks.python_modules import PREFIX, load_python, python_checkpoint
 from service.networks.vision import is_image_classifier, load_image_classifier
 from service.subjects import Checkpoint
 
 
 @dataclass(frozen=True)
 class CheckpointSource:
-    """A checkpoint and where its weights lie: `location` is a local folder or a hub id, `hub_revision` the commit there."""
+    """A checkpoint and where its weights lie: `location` is a local folder, a hub id, of which `hub_revision` is the commit,
+    or a ``python:`` name."""
 
     checkpoint: Checkpoint
     location: str
@@ -24,11 +26,16 @@ class CheckpointSource:
 
 
 def find_checkpoints(model: str, revisions: Sequence[str] = (), name: str | None = None) -> list[CheckpointSource]:
-    """The checkpoints of a local folder, of a folder of checkpoint folders, or of a hub model, ordered by step.
+    """The checkpoints of a local folder, of a folder of checkpoint folders, or of a hub model, ordered by step; the one of a
+    ``python:`` name, whose code is run.
 
     `revisions` are names or patterns; a hub model without any is its ``main``. `name` is what the store calls the model.
-    Raises UnknownName, NetworkMismatch.
+    Raises UnknownName, NetworkMismatch, BadInput.
     """
+    if model.startswith(PREFIX):
+        if revisions:
+            raise BadInput(f"{model} has no revisions: a function of Python gives one network")
+        return [CheckpointSource(python_checkpoint(model, name), model)]
     path = Path(model).expanduser()
     if path.exists():
         called = name or model_name(path)
@@ -53,6 +60,8 @@ def load(
     trust_remote_code: bool = False,
 ) -> Network:
     """The network of a checkpoint, its layers found and checked. Raises NetworkMismatch, BadInput."""
+    if source.location.startswith(PREFIX):
+        return load_python(source.location, source.checkpoint, device, dtype)
     digest = source.checkpoint.revision if source.hub_revision is None else None
     pictures = is_image_classifier(source.location, source.hub_revision, trust_remote_code)
     return (load_image_classifier if pictures else load_network)(

@@ -18,7 +18,7 @@ from service.networks.image_datasets import ImageItems
 from service.networks.places import Grid, at_places, common_grid, grid_of, patch_grid
 from service.networks.streamed_moments import CLASSES
 from service.networks.vision import VisionNetwork
-from service.networks.vision_layers import state_shapes
+from service.networks.vision_layers import UNRUNNABLE, state_shapes
 from service.results import SampledTokens
 
 
@@ -52,8 +52,7 @@ class ImageBatches:
 
     def __init__(self, network: VisionNetwork, items: ImageItems, sample: int) -> None:
         self.network, self.items = network, items
-        first = items.inputs(network, items.item_ids[:1]).to(network.device)
-        shapes = state_shapes(network.blocks, network.module, first.to(next(network.module.parameters()).dtype))
+        shapes = _shapes(network, items)
         patches = patch_grid(getattr(network.module, "config", None))
         self.own = tuple(grid_of(shape, patches) for shape in shapes)
         self.grid = common_grid(self.own, network.layer_names, items.choice.pooled)
@@ -125,6 +124,19 @@ class ImageBatches:
             "slot": by_window,
         }
         return columns
+
+
+def _shapes(network: VisionNetwork, items: ImageItems) -> tuple[torch.Size, ...]:
+    """The shapes of the states of the first image by depth. Raises BadInput where the network cannot read it."""
+    first = items.inputs(network, items.item_ids[:1])
+    try:
+        return state_shapes(network.blocks, network.module, first.to(next(network.module.parameters())))
+    except UNRUNNABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadInput(
+            f"{network.checkpoint.label} cannot read the images of {items.dataset.name}, which come to it in the shape "
+            f"{tuple(first.shape[1:])} (channels, height, width): {reason}"
+        ) from error
 
 
 def class_rows(grid: Grid, images: int) -> list[Int[Tensor, " members"]]:

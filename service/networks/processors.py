@@ -57,13 +57,15 @@ class HubProcessor:
 
 @dataclass(frozen=True, eq=False)
 class UnitProcessor:
-    """Images as float32 in [0, 1], each through `preprocess` where there is one."""
+    """Images of `channels` as float32 in [0, 1], each through `preprocess` where there is one."""
 
     preprocess: Preprocess | None = None
+    channels: int = 3
 
     def __call__(self, images: Sequence[Pixels]) -> Float[Tensor, "images channels height width"]:
         """The images in one tensor. Raises BadInput where they are of several sizes."""
-        ready = [torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1) / 255 for pixels in images]
+        same = [np.array(with_channels(pixels, self.channels)) for pixels in images]
+        ready = [torch.from_numpy(pixels).permute(2, 0, 1) / 255 for pixels in same]
         if self.preprocess is not None:
             ready = [self._prepared(image) for image in ready]
         if len({image.shape for image in ready}) > 1:

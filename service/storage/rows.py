@@ -215,6 +215,7 @@ def _activation_row(run: Run, summary: Summary, stored: StoredSummary) -> dict[s
         "path": stored.path,
         "digest": stored.digest,
         "run_id": run.run_id,
+        "layer_name": summary.layer_name,
     }
 
 

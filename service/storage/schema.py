@@ -119,6 +119,7 @@ activations = Table(
     Column("path", String, nullable=False),
     Column("digest", String, nullable=False),
     Column("run_id", String, nullable=False),
+    Column("layer_name", String),
     UniqueConstraint("checkpoint_id", "dataset", "layer", "stream"),
     CheckConstraint("stream in ('embedding', 'residual', 'final')", name="stream"),
 )

@@ -59,6 +59,7 @@ def _metadata(summary: Summary) -> dict[str, str]:
         "dataset_digest": site.dataset_digest,
         "dtype": str(summary.states.dtype).removeprefix("torch."),
         "width": summary.states.shape[1],
+        "layer_name": summary.layer_name,
         "hidden_state_index": summary.hidden_state_index,
         "tokens_seen": summary.tokens_seen,
         "non_finite": summary.non_finite,
@@ -99,6 +100,7 @@ def decode(body: bytes) -> Summary:
             non_finite=said["non_finite"],
             facts=NetworkFacts(**said["facts"]),
             loss=LossResult(**said["loss"]) if said["loss"] else None,
+            layer_name=said.get("layer_name"),
         )
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise Unreadable(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
