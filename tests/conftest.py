@@ -50,6 +50,19 @@ def byte_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def vision_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vision transformer of width 32 and 3 layers that learned scikit-learn's digits: ``step0``, ``step200``."""
+    from service.networks.datasets import open_dataset
+    from service.networks.image_training import ImageRecipe, small_vision_network, train_images
+
+    digits = open_dataset("digits:train")
+    module, processor = small_vision_network(32, 3, classes=10)
+    folder = tmp_path_factory.mktemp("networks") / "tiny-vision"
+    recipe = ImageRecipe(steps=200, save_steps=(0, 200))
+    return train_images(module, processor, digits, digits.column("label"), digits.item_ids, folder, recipe)
+
+
+@pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
     """A real server that speaks S3, on loopback."""
     with running_s3_server() as server:

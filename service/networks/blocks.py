@@ -35,7 +35,7 @@ def with_first(output: Any, states: Tensor) -> Any:
 
 def block_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """The hidden state that a block is given, by place or by name."""
-    return first_tensor(args if args else kwargs["hidden_states"])
+    return first_tensor(args if args else kwargs.get("hidden_states", next(iter(kwargs.values()), None)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ def _recorder(calls: list[tuple[Tensor, Tensor]]) -> Callable[..., None]:
     return record
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
+def same_states(one: Tensor, other: Tensor) -> bool:
     """Whether both hold the same numbers; where these are NaN, which equal anything, whether both are one tensor."""
     if one.shape != other.shape:
         return False
@@ -173,10 +173,10 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _are_blocks(calls: list[tuple[Tensor, Tensor]], states: tuple[Tensor, ...], layers: int) -> bool:
-    if len(calls) != layers or (layers == 1 and not _same(calls[0][0], states[0])):
+    if len(calls) != layers or (layers == 1 and not same_states(calls[0][0], states[0])):
         return False
     between = range(min(layers - 1, len(states) - 2))
-    return all(_same(calls[place][1], states[place + 1]) for place in between)
+    return all(same_states(calls[place][1], states[place + 1]) for place in between)
 
 
 def _blocks(
@@ -192,8 +192,8 @@ def _blocks(
         modules=unique,
         base=base,
         layers=len(calls),
-        embedding_entry=0 if _same(calls[0][0], states[0]) else None,
-        normed_entry=None if _same(last, states[-1]) else entry,
-        final_entry=entry if _same(ended, states[-1]) else None,
-        normed=not _same(last, ended),
+        embedding_entry=0 if same_states(calls[0][0], states[0]) else None,
+        normed_entry=None if same_states(last, states[-1]) else entry,
+        final_entry=entry if same_states(ended, states[-1]) else None,
+        normed=not same_states(last, ended),
     )

@@ -78,22 +78,22 @@ def load_python(name: str, checkpoint: Checkpoint, device: str, dtype: str) -> V
     asked = DTYPES[dtype]
     module = module.to(place, asked if isinstance(asked, torch.dtype) else None).eval()
     processor, pixels = _read(module, preprocess, told)
-    blocks, names, shapes = named_layers(module, told.layers, pixels)
+    found = named_layers(module, told.layers, pixels)
     weight = next(module.parameters())
     facts = NetworkFacts(
         family=type(module).__name__,
         kind="vision",
-        layers=blocks.layers,
-        width=max(hidden_width(shape) for shape in shapes),
+        layers=found.blocks.layers,
+        width=max(hidden_width(shape) for shape in found.shapes),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         dtype=str(weight.dtype).removeprefix("torch."),
         device=device_name(place),
         attention="none",
         normed_entry=None,
         weights_digest=checkpoint.revision,
-        sites=len(names),
+        sites=len(found.names),
     )
-    return VisionNetwork(checkpoint, module, None, facts, blocks, True, None, processor=processor, layer_names=names)
+    return VisionNetwork(checkpoint, module, None, facts, found.blocks, True, None, processor=processor, found=found)
 
 
 def built(told: PythonName) -> tuple[nn.Module, Preprocess | None]:

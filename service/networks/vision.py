@@ -15,9 +15,9 @@ from transformers.models.auto import modeling_auto
 from service.errors import BadInput, NetworkMismatch
 from service.networks.loading import DTYPES, UNLOADABLE, Network, chosen_device, device_name, head_is_loaded, unloadable
 from service.networks.processors import HubProcessor, Processor
-from service.networks.vision_layers import find_vision_layers, hidden_width
+from service.networks.vision_layers import VisionLayers, find_vision_layers, hidden_width
 from service.results import NetworkFacts
-from service.subjects import Checkpoint
+from service.subjects import Checkpoint, Stream
 
 PICTURES = modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
 TEXTS = {**modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES, **modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}
@@ -25,11 +25,23 @@ TEXTS = {**modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES, **modeling_auto.MODE
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class VisionNetwork(Network):
-    """A network that reads images. `processor` makes them ready; `layer_names` are its modules' names by depth, the first that
-    of what the first layer is given. `predicts` says whether a classification head was loaded, `tokenizer` is None."""
+    """A network that reads images. `processor` makes them ready, `found` are its layers. `predicts` says whether a
+    classification head was loaded, `tokenizer` is None."""
 
     processor: Processor
-    layer_names: tuple[str, ...]
+    found: VisionLayers
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Its modules' names by depth, the first that of what the first layer is given."""
+        return self.found.names
+
+    @property
+    def sites(self) -> tuple[tuple[int, Stream, int | None], ...]:
+        """(depth, stream, Hugging Face's `hidden_states` entry or None) of every layer, by depth."""
+        last = self.blocks.layers
+        streams: list[Stream] = ["embedding", *last * ["residual"], "final"]  # type: ignore[list-item]
+        return tuple((depth, streams[depth], entry) for depth, entry in enumerate(self.found.entries))
 
     def read(self, inputs: dict[str, Tensor]) -> Any:
         """The module's output for ``pixel_values`` (images, channels, height, width) on its device."""
@@ -125,23 +137,23 @@ def described(
     side = _side(config)
     grey = np.zeros((side, side, processor.channels), dtype=np.uint8)
     weight = next(module.parameters())
-    blocks, names, shapes = find_vision_layers(module, processor([grey]).to(weight))
+    found = find_vision_layers(module, processor([grey]).to(weight))
     facts = NetworkFacts(
         family=config.model_type,
         kind="vision",
-        layers=blocks.layers,
-        width=max(hidden_width(shape) for shape in shapes),
+        layers=found.blocks.layers,
+        width=max(hidden_width(shape) for shape in found.shapes),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         dtype=str(weight.dtype).removeprefix("torch."),
         device=device_name(place or weight.device),
         attention=str(getattr(config, "_attn_implementation", None) or "eager"),
-        normed_entry=blocks.normed_entry,
+        normed_entry=found.blocks.normed_entry,
         activation=config.hidden_act if isinstance(getattr(config, "hidden_act", None), str) else None,
         weights_digest=weights_digest,
-        sites=len(names),
+        sites=len(found.names),
     )
     return VisionNetwork(
-        checkpoint, module, None, facts, blocks, predicts, None, processor=processor, layer_names=names
+        checkpoint, module, None, facts, found.blocks, predicts, None, processor=processor, found=found
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,37 +11,40 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from service.errors import NetworkMismatch, UnknownName
-from service.networks.blocks import Blocks, find_blocks, first_tensor
+from service.networks.blocks import Blocks, find_blocks, first_tensor, same_states
 
 Pictures = Float[Tensor, "images channels height width"]
-Layers = tuple[Blocks, tuple[str, ...], tuple[torch.Size, ...]]
 UNRUNNABLE = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError)
 
 
-def find_vision_layers(module: nn.Module, pixels: Pictures) -> Layers:
-    """The layers of an image classifier of transformers, their names by depth, and the shapes of their states.
+@dataclass(frozen=True, eq=False)
+class VisionLayers:
+    """The layers of a vision network. By depth, 0 being what the first layer is given: the modules' `names`, the `shapes` of
+    the states of the images that they were found with, and the `entries` of Hugging Face's hidden states that they equal."""
 
-    The list of modules that yields its hidden states; where it tells none, or others, the outermost list of modules that are
-    each called once. Raises NetworkMismatch.
-    """
+    blocks: Blocks
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+    entries: tuple[int | None, ...]
+
+
+def find_vision_layers(module: nn.Module, pixels: Pictures) -> VisionLayers:
+    """The layers of an image classifier of transformers: the list of modules that yields its hidden states; where no list does,
+    the outermost modules that give them. Raises NetworkMismatch."""
     try:
         with torch.no_grad():
-            told = module(pixels, output_hidden_states=True).hidden_states
+            told = module(pixels, output_hidden_states=True).hidden_states or ()
     except UNRUNNABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise NetworkMismatch(f"this {type(module).__name__} does not run on an image: {reason}") from error
     try:
-        blocks = find_blocks(module, len(told or ()) - 1, pixels)
+        blocks = find_blocks(module, len(told) - 1, pixels)
     except NetworkMismatch:
-        blocks = _listed(module, pixels)
-    known = {found: name for name, found in module.named_modules()}
-    names = [known[found] for found in blocks.modules]
-    inner = [names[layer % len(names)] for layer in range(blocks.layers)]
-    ends = [known[blocks.base] or "output"] if blocks.normed else []
-    return blocks, (f"input of {inner[0]}", *inner, *ends), state_shapes(blocks, module, pixels)
+        blocks = _givers(module, pixels, told)
+    return _described(blocks, module, pixels, told)
 
 
-def named_layers(module: nn.Module, names: Sequence[str], pixels: Pictures) -> Layers:
+def named_layers(module: nn.Module, names: Sequence[str], pixels: Pictures) -> VisionLayers:
     """The layers of those names in the order that they are called, depth 0 being what the first is given; without names the
     children of the module, those with several states an image where there are any.
 
@@ -51,37 +55,50 @@ def named_layers(module: nn.Module, names: Sequence[str], pixels: Pictures) -> L
         if not name or name not in known:
             raise UnknownName.of(f"layer of {type(module).__name__}", name, [one for one in known if one])
     calls = _calls(module, list(names) or [name for name, _ in module.named_children()], pixels)
-    chosen = {name: calls[name] for name in calls if name in names} if names else _telling(calls)
     for name in names:
         _check_calls(name, calls.get(name, []))
+    chosen = list(calls if names else _telling(calls))
     if not chosen:
         raise NetworkMismatch(f"no child of this {type(module).__name__} gives states of an image: name its layers")
-    blocks = _called_once(module, [known[name] for name in chosen])
-    ordered = tuple(chosen)
-    return blocks, (f"input of {ordered[0]}", *ordered), state_shapes(blocks, module, pixels)
+    return _described(_called_once(module, [known[name] for name in chosen]), module, pixels, ())
 
 
 def state_shapes(blocks: Blocks, module: nn.Module, pixels: Pictures) -> tuple[torch.Size, ...]:
     """The shape of the states at each depth. Raises NetworkMismatch."""
-    shapes: dict[int, torch.Size] = {}
-
-    def note(depth: int, states: Tensor) -> None:
-        shapes[depth] = states.shape
-
-    with torch.no_grad(), blocks.capturing(note):
-        module(pixels)
-    for depth, shape in shapes.items():
-        if len(shape) not in {2, 3, 4} or shape[0] != len(pixels):
-            raise NetworkMismatch(
-                f"layer {depth} gives states of shape {tuple(shape)}: (images, width), (images, patches, width) or "
-                "(images, channels, height, width) is needed"
-            )
-    return tuple(shapes[depth] for depth in sorted(shapes))
+    return tuple(states.shape for states in _captured(blocks, module, pixels))
 
 
 def hidden_width(shape: torch.Size) -> int:
     """The size of a state in a tensor of that shape: channels come second in (images, channels, height, width)."""
     return int(shape[2] if len(shape) == 3 else shape[1])
+
+
+def _described(blocks: Blocks, module: nn.Module, pixels: Pictures, told: Sequence[Tensor]) -> VisionLayers:
+    known = {found: name for name, found in module.named_modules()}
+    own = [known[found] for found in blocks.modules]
+    inner = [own[layer % len(own)] for layer in range(blocks.layers)]
+    ends = [known[blocks.base] or "output"] if blocks.normed else []
+    states = _captured(blocks, module, pixels)
+    entries: list[int | None] = []
+    for found in states:
+        rest = range(max([entry for entry in entries if entry is not None], default=-1) + 1, len(told))
+        entries.append(next((entry for entry in rest if same_states(told[entry], found)), None))
+    shapes = tuple(found.shape for found in states)
+    return VisionLayers(blocks, (f"input of {inner[0]}", *inner, *ends), shapes, tuple(entries))
+
+
+def _captured(blocks: Blocks, module: nn.Module, pixels: Pictures) -> list[Tensor]:
+    """The states by depth."""
+    held: dict[int, Tensor] = {}
+    with torch.no_grad(), blocks.capturing(held.__setitem__):
+        module(pixels)
+    for depth, states in held.items():
+        if states.ndim not in {2, 3, 4} or len(states) != len(pixels):
+            raise NetworkMismatch(
+                f"layer {depth} gives states of shape {tuple(states.shape)}: (images, width), (images, patches, width) or "
+                "(images, channels, height, width) is needed"
+            )
+    return [held[depth] for depth in sorted(held)]
 
 
 def _called_once(module: nn.Module, layers: Sequence[nn.Module]) -> Blocks:
@@ -141,17 +158,30 @@ def _places(states: Tensor) -> int:
     return states.shape[1] if states.ndim == 3 else states[0, 0].numel()
 
 
-def _listed(module: nn.Module, pixels: Pictures) -> Blocks:
-    """The outermost list of two modules or more that are each called once and give states with places."""
-    lists = [name for name, found in module.named_modules() if isinstance(found, nn.ModuleList | nn.Sequential)]
-    for name in sorted(lists, key=lambda name: name.count(".")):
-        children = [f"{name}.{child}".strip(".") for child, _ in module.get_submodule(name).named_children()]
-        calls = _calls(module, children, pixels)
-        told = _telling(calls)
-        if len(told) == len(children) > 1 and all(
-            found[0] is not None and found[0].ndim > 2 for found in told.values()
-        ):
-            return _called_once(module, [module.get_submodule(child) for child in told])
-    raise NetworkMismatch(
-        f"the layers of this {type(module).__name__} were not found: no list of modules yields its hidden states"
-    )
+def _givers(module: nn.Module, pixels: Pictures, told: Sequence[Tensor]) -> Blocks:
+    """The outermost module that gives each hidden state, where one does. Raises NetworkMismatch where fewer than two do."""
+    gives: dict[int, str] = {}
+
+    def noting(name: str) -> Callable[..., None]:
+        def note(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+            states = None if hasattr(output, "last_hidden_state") else _states(output, len(pixels))
+            for entry, one in enumerate(told if states is not None else ()):
+                outer = entry not in gives or name.count(".") < gives[entry].count(".")
+                if outer and states is not None and same_states(one, states):
+                    gives[entry] = name
+
+        return note
+
+    hooks = [found.register_forward_hook(noting(name)) for name, found in module.named_modules() if name]
+    try:
+        with torch.no_grad():
+            module(pixels)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    names = list(dict.fromkeys(gives[entry] for entry in sorted(gives)))
+    if len(names) < 2:
+        raise NetworkMismatch(
+            f"the layers of this {type(module).__name__} were not found: no modules in it yield its hidden states"
+        )
+    return _called_once(module, [module.get_submodule(name) for name in names])
