@@ -17,10 +17,9 @@ from statistics import median
 
 import torch
 
-from service.networks.batches import Batches
+from service.networks.batches import CPU_BATCH, Batches
 from service.networks.checkpoints import Network, find_checkpoints, load
 from service.networks.datasets import Items, open_dataset
-from service.networks.batches import CPU_BATCH
 from service.networks.hidden_states import extract
 from service.networks.text_sources import python_reference
 from service.networks.training import Recipe, small_decoder, train, train_tokenizer

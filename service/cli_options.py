@@ -8,7 +8,9 @@ import typer
 
 from service.errors import BadInput
 
-Model = Annotated[str, typer.Argument(help="A hub name, a checkpoint folder, or a folder of checkpoint folders.")]
+Model = Annotated[
+    str, typer.Argument(help="A hub name, a checkpoint folder, a folder of them, or python:module:function[:layers].")
+]
 OtherModel = Annotated[str, typer.Argument(help="The other network; may be the same.")]
 Revisions = Annotated[
     list[str] | None, typer.Option(help="A revision or a pattern such as 'step*'; repeat for several.")
@@ -19,9 +21,9 @@ RevisionsOfFirst = Annotated[
 RevisionsOfSecond = Annotated[
     list[str] | None, typer.Option(help="A revision or pattern of the second; its last checkpoint if not given.")
 ]
-Dataset = Annotated[str, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")]
+Dataset = Annotated[str, typer.Option(help="A built-in name, a file or folder, path:column, or hf:name:config:split.")]
 Datasets = Annotated[
-    list[str] | None, typer.Option(help="A built-in name, a file, path:column, or hf:name:config:split.")
+    list[str] | None, typer.Option(help="A built-in name, a file or folder, path:column, or hf:name:config:split.")
 ]
 Measures = Annotated[list[str] | None, typer.Option(help="A measure's name; all of them if not given.")]
 Layers = Annotated[str | None, typer.Option(help="Layers to measure, such as 0,3-6; all if not given.")]
@@ -43,7 +45,7 @@ NameOfFirst = Annotated[str | None, typer.Option(help="What to call the first mo
 NameOfSecond = Annotated[str | None, typer.Option(help="What to call the second model in the store, if local.")]
 Device = Annotated[str | None, typer.Option(help="cuda, cpu or auto.")]
 Dtype = Annotated[str, typer.Option(help="float32, float16, bfloat16, or auto: as the weights are stored.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Windows in a batch.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Windows or images in a batch.")]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run code that a model's repository brings.")
 ]

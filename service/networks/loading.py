@@ -171,6 +171,7 @@ def _of_transformers(location: str, dtype: str, attention: str | None, common: d
 
 
 def unloadable(location: str, error: Exception) -> NetworkMismatch:
+    """The refusal of a network that its libraries could not load."""
     if "trust_remote_code" in str(error):
         return NetworkMismatch(
             f"{location} brings its own code, which is not run unless asked for: --trust-remote-code"
