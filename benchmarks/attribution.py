@@ -37,7 +37,7 @@ from service.networks.gradients import ExampleGradients, per_example
 from service.networks.output_functions import ClassMargin, margin
 
 TRAIN, TEST, SMALL_WIDTH = 1000, 200, 256
-EXAMPLES, WIDTH = 10_000, 2048
+EXAMPLES, WIDTH, PEERS_BATCH = 10_000, 2048, 64
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -225,11 +225,11 @@ def dattri_side(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     return featurize
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
-    begun = time.perf_counter()
+def seconds(call: Callable[[], object]) -> tuple[float, float]:
+    """How long a call takes, and how much of the processors' time."""
+    begun, worked = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.process_time() - worked
 
 
 def ours(module: nn.Module, images: Tensor, labels: Tensor, kind: str, chunk: int) -> Tensor:
@@ -261,32 +261,37 @@ def speed(repeats: int) -> None:
     }
     for name, make in peers.items():
         try:
-            sides[name] = (64, make())
+            sides[name] = (PEERS_BATCH, make())
         except ImportError as error:
             print(f"{name} is left out: {error}")
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     with per_example(module):
-        for turn in range(repeats + 1):  # the first is not counted
+        for turn in range(repeats + 1):  # the first of ours is not counted
             for name, (batch, side) in sides.items():
+                if turn == 0 and batch == PEERS_BATCH:
+                    continue
                 images, labels = draw_images(batch)
-                took = seconds(lambda side=side, images=images, labels=labels: side(images, labels)) / batch
+                took = seconds(lambda side=side, images=images, labels=labels: side(images, labels))
                 found[name] += [took] if turn else []
     print(f"{count:,} parameters to {WIDTH:,} dimensions, {torch.get_num_threads()} threads, medians of {repeats}\n")
-    print(f"| | examples timed | s for {EXAMPLES:,} | of the bare gradients |\n|---|---|---|---|")
-    floor = median(found["bare per-example gradients"])
+    print(f"| | examples timed | s for {EXAMPLES:,} | of bare | processor s | of bare |\n|---|---|---|---|---|---|")
+    floor = [0.0, 0.0]
     for name, (batch, _) in sides.items():
-        one = median(found[name])
-        print(f"| {name} | {batch} | {one * EXAMPLES:,.0f} | {one / floor:.2f} |", flush=True)
+        one = [median(turn[place] for turn in found[name]) * EXAMPLES / batch for place in (0, 1)]
+        floor = floor if any(floor) else one
+        cells = " | ".join(f"{own:,.0f} | {own / least:.2f}" for own, least in zip(one, floor, strict=True))
+        print(f"| {name} | {batch} | {cells} |", flush=True)
 
 
 def memory(kind: str) -> None:
     """All examples in truth, ours alone: the time and the largest memory this process has held."""
     module = vision_transformer()
     images, labels = draw_images(EXAMPLES)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    took = seconds(lambda: ours(module, images, labels, kind, 64 if kind == "sparse" else 256))
+    took, worked = seconds(lambda: ours(module, images, labels, kind, 64 if kind == "sparse" else 256))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{kind}: {EXAMPLES:,} examples in {took:.0f} s, peak memory {peak:.2f} GiB ({before:.2f} before it began)")
+    print(
+        f"{kind}: {EXAMPLES:,} examples in {took:.0f} s ({worked:.0f} s of the processors), peak memory {peak:.2f} GiB"
+    )
 
 
 def accuracy() -> None:
