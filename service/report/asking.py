@@ -6,13 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.report.charts import Chart, Listing
+from service.report.charts import Chart, Gallery, Listing
 from service.report.panels import Connection
 
 MOST_FIGURES = 8  # of one kind; further ones by naming a model
 MOST_ROWS = 500  # of a table
 MOST_POINTS = 40_000  # of a figure
 MOST_DISTANCES = 1_000_000  # of a map, which shows the places that they imply
+EITHER = {"ensemble": "model", "targets": "dataset", "probed_on": "dataset"}  # columns that a filter is on as well
+PAIRED = ("study", "model_a", "model_b")  # columns that are filtered as models are, each of them
+WORDS = {
+    "concept": "for",
+    "ensemble": "in",
+    "layer": "at layer",
+    "attributed_layer": "at layer",
+    "method": "by",
+    "targets": "about",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +57,14 @@ def answered(connection: Connection, sql: str, most: int) -> Answer:
 
 def conditions(filters: Filters, columns: Sequence[str]) -> list[str]:
     """The filter as SQL conditions, on those of its columns that are there; a study is filtered as a model is, and so are
-    both models of a pair."""
-    named = {**filters, **dict.fromkeys(("study", "model_a", "model_b"), filters.get("model", ()))}
-    return [f"{column} in ({', '.join(map(literal, named[column]))})" for column in columns if named.get(column)]
+    both models of a pair. Where a model and its ensemble are there, or two datasets, one of them is enough."""
+    named = {**filters, **dict.fromkeys(PAIRED, filters.get("model", ()))}
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        about = EITHER.get(column, column)
+        if named.get(about):
+            found.setdefault(about, []).append(f"{column} in ({', '.join(map(literal, named[about]))})")
+    return [f"({' or '.join(either)})" if len(either) > 1 else either[0] for either in found.values()]
 
 
 def with_where(query: str, found: Sequence[str]) -> str:
@@ -59,32 +74,47 @@ def with_where(query: str, found: Sequence[str]) -> str:
     return query.replace("{where}\n", f"{clause}\n" if clause else "")
 
 
-def figures(connection: Connection, chart: Chart, filters: Filters) -> tuple[list[tuple[str, Answer]], int]:
-    """(name, answer) of each figure of a chart, at most MOST_FIGURES, and how many there are."""
+def figures(connection: Connection, chart: Chart | Gallery, filters: Filters) -> tuple[list[tuple[str, Answer]], int]:
+    """(name, answer) of each figure of a chart, or group of a gallery, at most MOST_FIGURES, and how many there are."""
     columns = _columns(connection, chart.subjects)
-    narrowed = [column for column in ("model", "dataset", "study", "model_a", "model_b") if column in columns]
+    narrowed = [column for column in ("model", "dataset", *PAIRED, *EITHER) if column in columns]
     common = conditions(filters, narrowed)
     if not chart.one_per:
         answer = answered(connection, with_where(chart.query, common), MOST_POINTS)
         return ([("", answer)], 1) if answer.rows else ([], 0)
     where = f"where {' and '.join(common)} " if common else ""
     listed = ", ".join(chart.one_per)
-    subjects = connection.execute(f"select distinct {listed} from {chart.subjects} {where}order by all").fetchall()
-    found: list[tuple[str, Answer]] = []
+    subjects = connection.execute(
+        f"select distinct {listed} from {chart.subjects} {where}order by {chart.order}"
+    ).fetchall()
+    found: list[tuple[str, str, Answer]] = []
     for subject in subjects[:MOST_FIGURES]:
-        own = [f"{column} = {literal(value)}" for column, value in zip(chart.one_per, subject, strict=True)]
+        own = [_equal(column, value) for column, value in zip(chart.one_per, subject, strict=True)]
         rest = [one for one in common if one.split(" in ")[0] not in chart.one_per]
-        most = MOST_DISTANCES if chart.kind == "map" else MOST_POINTS
+        most = MOST_DISTANCES if isinstance(chart, Chart) and chart.kind == "map" else MOST_POINTS
         answer = answered(connection, with_where(chart.query, [*own, *rest]), most)
-        if any(value is not None for value in answer.column(chart.value or chart.y)):
-            found.append((_named(chart.one_per, subject), answer))
-    return found, len(subjects)
+        if any(value is not None for value in answer.column(chart.needed)):
+            found.append((_named(chart.one_per, subject), str(subject[-1]), answer))
+    return _told_apart(found), len(subjects)
+
+
+def _told_apart(found: Sequence[tuple[str, str, Answer]]) -> list[tuple[str, Answer]]:
+    """Each answer with its name, and with its identity where others have that name."""
+    names = [name for name, _, _ in found]
+    return [(name if names.count(name) == 1 else f"{name} ({own})", answer) for name, own, answer in found]
+
+
+def _equal(column: str, value: object) -> str:
+    return f"{column} is null" if value is None else f"{column} = {literal(value)}"
 
 
 def _named(columns: Sequence[str], subject: Sequence[object]) -> str:
-    """`a on dataset`, or of two models `a and b on dataset`."""
-    both = columns[:2] == ("model_a", "model_b")
-    return " on ".join([" and ".join(map(str, subject[:2])), *map(str, subject[2:])] if both else map(str, subject))
+    """`a on dataset`, of two models `a and b on dataset`, of a concept `loop in a at layer 1 by trak on dataset`; what is not
+    known is left out, and so are identities."""
+    words = {**WORDS, "model_b": "and"} if columns[:2] == ("model_a", "model_b") else WORDS
+    known = [(column, value) for column, value in zip(columns, subject, strict=True) if value is not None]
+    told = [(words.get(column, "on"), str(value)) for column, value in known if not column.endswith("_id")]
+    return " ".join(value if place == 0 else f"{word} {value}" for place, (word, value) in enumerate(told))
 
 
 def table(connection: Connection, listing: Listing, filters: Filters) -> Answer:
@@ -98,8 +128,10 @@ def _columns(connection: Connection, view: str) -> set[str]:
 
 def known(connection: Connection, column: str) -> Iterator[str]:
     """The names that a filter on `model` or `dataset` may have, in any view that has such a column."""
+    columns = [column, *(other for other, about in EITHER.items() if about == column)]
     views = connection.execute(
-        "select table_name from information_schema.columns where table_schema = 'lab' and column_name = ?", [column]
+        "select table_name, column_name from information_schema.columns where table_schema = 'lab' "
+        f"and column_name in ({', '.join(map(literal, columns))})"
     ).fetchall()
-    parts = " union ".join(f"select {column} from lab.{view}" for (view,) in views)
+    parts = " union ".join(f"select {named} from lab.{view}" for view, named in views)
     yield from (row[0] for row in connection.execute(parts).fetchall() if row[0] is not None)

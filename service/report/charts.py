@@ -11,8 +11,11 @@ Kind = Literal["lines", "points", "cells", "map"]
 @dataclass(frozen=True)
 class Chart:
     """A figure over the public views. `query` has ``{where}`` where the filter goes; there is one figure for each value of
-    the columns `one_per`, found by `subjects`. `x`, `y`, `series` and the errors name columns of the answer; `low` and
-    `high` are ends of an interval, `error` a standard error. `marks` is a column that is true where a point is to be seen.
+    the columns `one_per`, found by `subjects` (a view, or a query in brackets) in their `order`. `x`, `y`, `series` and the
+    errors name columns of the answer; `low` and `high` are ends of an interval, `error` a standard error. They are drawn as
+    bars, or as a `band`, no further than the two values `clipped`; with `aside` each line stands a little beside the others,
+    so that all bars are seen. Of the series, `dashed` is a line to compare with and `reference` is none of the lines but a
+    level, dotted and grey. `marks` is a column that is true where a point is to be seen.
     Of `cells`, `value` is the colour's column and `above_null` the same less chance, `brighter_above` is true where larger
     values are to be brighter, and there is a choice of `series`. A `map` draws the rows of network_distances.DISTANCES.
     """
@@ -26,6 +29,7 @@ class Chart:
     series: str | None = None
     one_per: tuple[str, ...] = ("model", "dataset")
     subjects: str = ""
+    order: str = "all"
     kind: Kind = "lines"
     error: str | None = None
     low: str | None = None
@@ -36,6 +40,29 @@ class Chart:
     brighter_above: str = ""
     level: float | None = None
     logarithmic: Literal["", "x", "y"] = ""
+    band: bool = False
+    clipped: tuple[float, float] | None = None
+    aside: bool = False
+    dashed: str = ""
+    reference: str = ""
+
+    @property
+    def needed(self) -> str:
+        """The column without whose values there is nothing to draw."""
+        return self.value or self.y
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Training items with their scores, one group for each value of the columns `one_per`, found by `subjects` and shown in
+    their `order`. `query` has ``{where}`` where the filter goes, and answers with the columns of gallery.COLUMNS."""
+
+    title: str
+    query: str
+    one_per: tuple[str, ...]
+    subjects: str
+    order: str = "all"
+    needed: str = "train_item"
 
 
 @dataclass(frozen=True)
@@ -46,6 +73,7 @@ class Section:
     lead: str
     charts: tuple[Chart, ...] = ()
     tables: tuple[Listing, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import html
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import matplotlib
@@ -17,10 +18,10 @@ from service.report.asking import Answer
 from service.report.charts import Chart
 from service.report.curves import DISTINCT
 from service.report.panels import thinned
+from service.report.spreads import band, bars, set_aside
 
 MOST_LINES = 24
-NAMED_ALONE = (None, "model", "map", "stitch")  # series whose values say what they are
-ERRORS = 2  # standard errors that a bar reaches to either side
+NAMED_ALONE = (None, "model", "map", "stitch", "line", "removal", "method")  # series whose values say what they are
 SHUFFLED = " (time-shuffled)"
 
 
@@ -32,10 +33,15 @@ def drawn(chart: Chart, name: str, answer: Answer) -> tuple[str, str]:
     colours = _colours([groups[place][0] for place in shown])
     for place, colour in zip(shown, colours, strict=True):
         label, rows = groups[place]
-        canvas.add_trace(_trace(chart, answer, label, rows, colour))
-    words = [value for value in answer.column(chart.x) if isinstance(value, str)]
-    if words:  # else in the order in which the lines come upon them
-        canvas.update_xaxes(type="category", categoryorder="array", categoryarray=list(dict.fromkeys(words)))
+        canvas.add_traces(_traces(chart, answer, label, rows, colour))
+    if chart.aside:
+        set_aside(canvas.data)
+    if chart.reference:
+        canvas.add_traces(_reference(chart, answer))
+    for column, update in ((chart.x, canvas.update_xaxes), (chart.y, canvas.update_yaxes)):
+        words = [value for value in answer.column(column) if isinstance(value, str)]
+        if words:  # else in the order in which the lines come upon them
+            update(type="category", categoryorder="array", categoryarray=list(dict.fromkeys(words)))
     if chart.marks:
         canvas.add_trace(_marks(chart, answer))
     left = len(groups) - len(shown)
@@ -49,7 +55,8 @@ def _groups(chart: Chart, answer: Answer) -> list[tuple[Any, list[tuple[Any, ...
     place = answer.columns.index(chart.series)
     found: dict[Any, list[tuple[Any, ...]]] = {}
     for row in answer.rows:
-        found.setdefault(row[place], []).append(row)
+        if not chart.reference or row[place] != chart.reference:
+            found.setdefault(row[place], []).append(row)
     return sorted(found.items(), key=lambda group: (group[0] is None, group[0] if group[0] is not None else 0))
 
 
@@ -60,49 +67,43 @@ def _colours(labels: Sequence[Any]) -> list[str]:
     return [DISTINCT[place % (len(DISTINCT) - 1)] for place in range(len(labels))]
 
 
-def _trace(chart: Chart, answer: Answer, label: Any, rows: Sequence[tuple[Any, ...]], colour: str) -> go.Scatter:
+def _traces(chart: Chart, answer: Answer, label: Any, rows: Sequence[tuple[Any, ...]], colour: str) -> list[go.Scatter]:
+    """A line with its bars, or its band and the line above it."""
+
     def column(name: str | None) -> list[Any] | None:
         return None if name is None else [plain(row[answer.columns.index(name)]) for row in rows]
 
     shown = "no step" if label is None else html.escape(str(label))
-    spread = _error(
-        column(chart.error), column(chart.low), column(chart.high), column(chart.x if _sideways(chart) else chart.y)
-    )
-    return go.Scatter(
+    line = go.Scatter(
         x=column(chart.x),
         y=column(chart.y),
         name=shown if chart.series in NAMED_ALONE else f"{chart.series} {shown}",
         mode="markers" if chart.kind == "points" else "lines+markers",
-        line={"color": colour, "width": 1.6},
+        line={"color": colour, "width": 1.6, "dash": "dash" if shown == chart.dashed else None},
         marker={"color": colour, "size": 9 if chart.kind == "points" else 5},
-        **(
-            {"error_x" if _sideways(chart) else "error_y": {**spread, "color": colour, "thickness": 1}}
-            if spread
-            else {}
-        ),
         customdata=[[told(value) for value in row] for row in rows],
         hovertemplate=template(answer.columns),
     )
+    error, low, high = (column(name) for name in (chart.error, chart.low, chart.high))
+    if chart.band:
+        line.legendgroup = shown
+        return [band(line, low or [], high or [], chart.clipped), line]
+    spread = bars(error, low, high, line.x if _sideways(chart) else line.y, chart.clipped)
+    if spread:
+        line["error_x" if _sideways(chart) else "error_y"] = {**spread, "color": colour, "thickness": 1}
+    return [line]
 
 
 def _sideways(chart: Chart) -> bool:
     return chart.kind == "points"
 
 
-def _error(
-    error: list[Any] | None, low: list[Any] | None, high: list[Any] | None, values: list[Any] | None
-) -> dict[str, Any]:
-    if error is not None:
-        return {"type": "data", "array": [ERRORS * value if value is not None else 0 for value in error], "width": 0}
-    if low is None or high is None or values is None:
-        return {}
-    above = [_gap(top, value) for top, value in zip(high, values, strict=True)]
-    below = [_gap(value, bottom) for value, bottom in zip(values, low, strict=True)]
-    return {"type": "data", "array": above, "arrayminus": below, "symmetric": False, "width": 3}
-
-
-def _gap(upper: float | None, lower: float | None) -> float:
-    return 0.0 if upper is None or lower is None else max(upper - lower, 0.0)
+def _reference(chart: Chart, answer: Answer) -> list[go.Scatter]:
+    """The level that the lines are compared with, where there is one."""
+    place = answer.columns.index(str(chart.series))
+    rows = [row for row in answer.rows if row[place] == chart.reference]
+    lines = _traces(replace(chart, band=False, low=None, high=None), answer, chart.reference, rows, "#888888")
+    return [line.update(mode="lines", line_dash="dot") for line in lines if rows]
 
 
 def _marks(chart: Chart, answer: Answer) -> go.Scatter:

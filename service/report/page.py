@@ -18,6 +18,7 @@ from service import __version__
 from service.errors import BadInput, StoreNotWritable, UnknownName
 from service.report.asking import Answer, Filters, figures, known, table
 from service.report.charts import Chart, Kind, Section
+from service.report.gallery import Shown, gallery
 from service.report.interactive import drawn
 from service.report.interactive_cells import cells
 from service.report.interactive_map import interactive_map
@@ -47,12 +48,19 @@ class Part:
 
     section: Section
     drawings: list[Drawing] = field(default_factory=list)
+    galleries: list[tuple[str, list[Shown]]] = field(default_factory=list)
     tables: list[tuple[str, Answer]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
-        return not self.drawings and not self.tables
+        return not self.drawings and not self.galleries and not self.tables
+
+    @property
+    def answers(self) -> list[Answer]:
+        """The rows behind everything that is shown."""
+        of_galleries = [one.answer for _, found in self.galleries for one in found]
+        return [*(one.answer for one in self.drawings), *of_galleries, *(answer for _, answer in self.tables)]
 
     @property
     def anchor(self) -> str:
@@ -89,14 +97,12 @@ def write_report(connection: Connection, place: Path, filters: Filters, store: s
     content = _page(parts, filters, store, made).encode()
     _write_whole(place, content)
     shown = [part for part in parts if not part.is_empty]
-    answers = [drawing.answer for part in shown for drawing in part.drawings]
-    answers += [answer for part in shown for _, answer in part.tables]
     return Written(
         place,
         len(content),
         tuple(part.section.title for part in shown),
         sum(len(part.drawings) for part in shown),
-        sum(len(answer.rows) for answer in answers),
+        sum(len(answer.rows) for part in shown for answer in part.answers),
     )
 
 
@@ -113,6 +119,12 @@ def _part(connection: Connection, section: Section, filters: Filters) -> Part:
                 part.drawings.append(Drawing(Markup(data), answer, left_out))
         if total > len(found):
             part.notes.append(f"{chart.title}: {len(found)} of {total} figures are shown; --model names others.")
+    for one in section.galleries:
+        found, total = figures(connection, one, filters)
+        if found:
+            part.galleries.append((one.title, [gallery(name, answer) for name, answer in found]))
+        if total > len(found):
+            part.notes.append(f"{one.title}: {len(found)} of {total} attributions are shown; --model names others.")
     for listing in section.tables:
         answer = table(connection, listing, filters)
         if answer.rows:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from service.report.charts import Chart, Listing, Section, by_layer
+from service.report.concept_section import LOCATION, ORIGIN, TRUST
 from service.report.drift_section import PATH_OF_THE_LAYERS
+from service.report.removal_section import REMOVAL
 from service.report.separability_section import SEPARABILITY
 from service.report.similarity_section import SIMILARITY
 from service.report.stitching_section import STITCHING
@@ -54,6 +56,10 @@ SECTIONS = (
     SEPARABILITY,
     SIMILARITY,
     STITCHING,
+    LOCATION,
+    ORIGIN,
+    TRUST,
+    REMOVAL,
     Section(
         "As released and as corrected",
         "Published procedures beside their corrected forms, where both were measured.",
