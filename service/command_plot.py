@@ -16,7 +16,7 @@ def plot(
     kind: Annotated[
         str,
         typer.Argument(
-            help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, similarity, map, stitching, concept, "
+            help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, similarity, map, stitching, concept, removal, "
             "early-warning."
         ),
     ],

@@ -22,6 +22,7 @@ from service.report.layout import add_heat_maps, add_legend, layout, make_logari
 from service.report.loss_curves import loss_figure
 from service.report.map_figure import map_figure
 from service.report.panels import Connection, Panel, panels
+from service.report.removal_figure import removal_figure
 from service.report.separability_figure import separability_figure
 from service.report.similarity_figure import similarity_figure
 from service.report.stitching_figure import stitching_figure
@@ -37,7 +38,8 @@ def figure(kind: str, connection: Connection, models: Names = None, datasets: Na
     steps. `loss`: cross-entropy over steps. `early-warning`: scores of studies, which `models` then names. `drift`: all layers'
     points on planes, and their path. `similarity`: layers of two networks against each other. `map`: many networks on a
     plane, by the distances of their layers. `stitching`: what each map between two networks loses. `concept`: the
-    accuracy of linear probes by layer. A model of one checkpoint has curves by layer alone.
+    accuracy of linear probes by layer. `removal`: what is left of a concept in networks trained without some items, of
+    ensembles, which `models` then names. A model of one checkpoint has curves by layer alone.
     Raises UnknownName for another kind; BadInput where the views hold no rows of what was asked.
     """
     if kind not in KINDS:
@@ -192,4 +194,5 @@ KINDS: dict[str, Callable[[Connection, Names, Names], Figure]] = {
     "map": map_figure,
     "stitching": stitching_figure,
     "concept": concept_figure,
+    "removal": removal_figure,
 }

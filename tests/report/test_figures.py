@@ -12,7 +12,7 @@ from service.report.panels import step_label, thinned
 
 STEPS = [0, 1, 16, 256, 1000]
 # figures whose own tests see what an empty store is told
-TELL_THEMSELVES = {"concept", "drift", "early-warning", "map", "separability", "similarity", "stitching"}
+TELL_THEMSELVES = {"concept", "drift", "early-warning", "map", "removal", "separability", "similarity", "stitching"}
 
 
 def heat_maps(drawn):
