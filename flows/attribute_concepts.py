@@ -1,4 +1,4 @@
-"""Which training items made a concept, and does it go where they go? Attribution, and networks trained again without some items."""
+"""Which training items made a concept, and does it go where they go? Attribution, and trainings without some of them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from flows.probe_concepts import probed
 from flows.progress_artifact import progress_shown, say
 from service.experiments.attribute_concepts import Attributer
 from service.experiments.attribution_judging import Halves, Judging, judged, lacking
+from service.experiments.attribution_plan import members_of
 from service.experiments.attribution_question import METHODS, TARGETS, Wanted
 from service.experiments.attribution_study import Demands, Study, asked_attribution
 from service.experiments.counterfactual_rows import Judge, by_removal
@@ -52,11 +53,11 @@ def attribute_one(attributer: Attributer) -> list[str]:
 
 
 @part("judge a network", "{source.checkpoint.label}")
-def judge_one(judge: Judge, source: CheckpointSource, training: Without) -> float:
+def judge_one(judge: Judge, source: CheckpointSource, training: Without) -> float | None:
     """Judge a network that was trained again and publish what was found."""
     share = judge.record(source, training)
     publish(judge.store)
-    get_run_logger().info("accuracy %.4f", share)
+    get_run_logger().info("accuracy %s", share)
     return share
 
 
@@ -107,7 +108,7 @@ def attribute_concepts(
     store: Place = "isoscope-store",
     lock_wait: Seconds = 60.0,
 ) -> None:
-    """Put a concept, or networks' own answers, down to training items; take these away, train again, and see what becomes of it.
+    """Put a concept, or networks' own answers, down to training items; train again without these, and look for it.
 
     What the store and the folder of networks hold is not done again. The lines below are the run form of the Prefect UI.
 
@@ -120,7 +121,7 @@ def attribute_concepts(
         ensemble: What the ensemble is called.
         output: probe, class or next-token.
         layer: The layer whose probe is attributed; the one with the most selective probes if not given.
-        methods: trak, trak-released, gradient-cosine, representation, random; the first is the one whose items are taken away.
+        methods: trak, trak-released, gradient-cosine, representation, random; items are taken away by the first.
         dimensions: Dimensions that gradients are projected to.
         ridge: Share of their mean square that is added to the kernel of gradients.
         keep: The share of TRAK's scores that soft-thresholding leaves.
@@ -163,9 +164,9 @@ def attribute_concepts(
 def answer(study: Study) -> None:
     """Everything that is asked and not there: the ensemble, its probes, its attribution, and what is trained to judge both."""
     question, base = study.question, study.question.base
-    sources: Sequence[CheckpointSource] = question.sources
-    if base is not None and question.demands.members:
-        sources = base.trained(base.members(question.demands.members))
+    if base is not None:
+        base.trained(study.first_trainings())
+    sources = members_of(question)
     _probed(study, sources, question.name)
     attributer = study.attributer(sources, study.layer())
     if attributer.lacking():
@@ -200,7 +201,7 @@ def _without(study: Study, trainings: Mapping[CheckpointSource, Without]) -> Non
         _probed(study, sources, study.ensemble_without(removal))
     layer = study.layer()
     assert layer is not None
-    judge = study.judge(layer)
+    judge = study.judge()
     todo = judge.lacking(trainings)
     outcomes, failures = outcomes_of(
         judge_one, [(source.checkpoint.label, (judge, source, one)) for source, one in todo.items()], "networks"

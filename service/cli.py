@@ -14,12 +14,12 @@ from service import __version__
 from service import cli_options as options
 from service.cli_options import layer_numbers
 from service.cli_output import OneLineErrors, progress_bar, show_json, show_table
+from service.command_attribute import attribute
 from service.command_compare import compare
 from service.command_dissimilarity import add_studies
 from service.command_drift import drift
 from service.command_early_warning import early_warning
 from service.command_plot import plot
-from service.command_attribute import attribute
 from service.command_probe import probe
 from service.command_report import report
 from service.command_separate import separate

@@ -105,7 +105,8 @@ def attribute(
     demands = Demands(remove, taken, members if retrain else 0, halves, mislabel, signed)
     with progress_bar(quiet=json):
         question = asked_attribution(
-            models, concept, dataset, targets, revision, ensemble, layer, wanted, Asked(seeds=seeds, folds=folds), demands, networks
+            models, concept, dataset, targets, revision, ensemble, layer, wanted, Asked(seeds=seeds, folds=folds), demands,
+            networks
         )  # fmt: skip
         study = Study(question, open_store(settings.store, settings.lock_wait, tell_waiting), no_network)
         if not is_answered(study):

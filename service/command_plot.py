@@ -16,8 +16,8 @@ def plot(
     kind: Annotated[
         str,
         typer.Argument(
-            help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, similarity, map, stitching, concept, removal, "
-            "early-warning."
+            help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, similarity, map, stitching, concept, "
+            "removal, early-warning."
         ),
     ],
     model: options.ShownModels = None,

@@ -252,3 +252,14 @@ class ProbeResult:
     version: int
     variant: str
     estimate: Estimate
+
+
+@dataclass(frozen=True, eq=False)
+class ItemFeatures:
+    """What one network says of some items: gradients of an output, projected; the outputs f themselves and their doubts 1 -
+    p; and the states of a layer, pooled. One row an item, on the CPU."""
+
+    gradients: Float[Tensor, "items width"]
+    outputs: Float[Tensor, " items"]
+    doubts: Float[Tensor, " items"]
+    states: Float[Tensor, "items hidden"]

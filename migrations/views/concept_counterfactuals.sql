@@ -77,7 +77,7 @@ grouped as (
         avg(w.network_accuracy) as network_accuracy,
         stddev_samp(w.network_accuracy) / sqrt(count(*)) as network_accuracy_std_error,
         avg(w.train_items) as train_items,
-        -- Student's t, 97.5 %, by degrees of freedom
+        -- 97.5 % quantiles of the t distribution, by degrees of freedom
         case when count(*) > 1 then coalesce(
             [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
              2.120, 2.110, 2.101, 2.093, 2.086][(count(*) - 1)::integer], 2.0

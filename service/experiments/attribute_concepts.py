@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from numpy.typing import NDArray
 
 from service.errors import BadInput
-from service.experiments.attribution_features import Features, Member, Probe
-from service.experiments.attribution_question import RELEASED, Side, Wanted
+from service.experiments.attribution_question import RELEASED, Wanted
+from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
-from service.measures.attribution_baselines import gradient_cosine, random_scores, representation_similarity
-from service.measures.attribution_quality import rank_correlations
+from service.measures import attribution
 from service.measures.projection import Projection
-from service.measures.trak import TrakMember, ensemble_trak_scores, soft_thresholded, threshold_keeping
 from service.networks.checkpoints import CheckpointSource
 from service.networks.concepts import LabelledConcept
+from service.networks.item_features import Member, OnItems, Probe, mean_weights
+from service.networks.item_sides import Side
 from service.networks.loading import Network
-from service.results import NetworkFacts
+from service.results import ItemFeatures, NetworkFacts
 from service.storage.attribution_rows import Attributed, Extreme, Quality, known_attributions, record_attributions
 from service.storage.attribution_scores import Scores, extremes, read_scores, write_scores
 from service.storage.database import OnWait, Store
@@ -30,6 +28,7 @@ from service.storage.probe_directions import read_directions
 from service.subjects import Checkpoint, content_id
 
 EXPERIMENT = "attribute_concepts"
+AGREEMENT = "half-ensembles"
 SHOWN_TARGETS = 8  # whose own most and least responsible items are recorded, beside those of the mean over all targets
 PREVIEW = 160  # characters of a text
 
@@ -116,7 +115,7 @@ class Attributer:
             seconds={"measure": time.perf_counter() - started},
         )
         sides = [self.subject.train.items.dataset, self.subject.targets.items.dataset]
-        qualities = self._agreement(found, pairs) if len(pairs) > 1 and "trak" in methods else []
+        qualities = [self._agreement(pairs)] if len(pairs) > 1 and "trak" in methods else []
         networks = list(self.facts.items())
         record_attributions(self.store, run, networks, sides, found, qualities, on_wait=self.on_wait)
         return methods
@@ -134,26 +133,30 @@ class Attributer:
             raise BadInput(
                 f"{source.checkpoint.label} has no probes of {subject.concept.concept.name!r} at layer {subject.layer}"
             )
-        weights = torch.stack([one.weights for one in found]).mean(0)
+        weights = mean_weights([one.weights for one in found])
         bias = float(np.mean([one.bias for one in found]))
         return Member(network, "probe", Probe(subject.layer, weights.to(network.device), bias))
 
-    def _pairs(self, trained: bool) -> list[tuple[Features, Features]]:
+    def _pairs(self, trained: bool) -> list[tuple[ItemFeatures, ItemFeatures]]:
         """Of the training items and of the targets, by every member, each with a projection of its own. Of training items the
         gradients are those of what the network was `trained` to say, else of the attributed output, as released."""
         subject, found = self.subject, []
         for place, source in enumerate(self.ensemble.sources):
             member = self.member(source)
             projection = Projection(self.wanted.width(len(subject.train.ids)), self.wanted.seed, place)
-            train = member.features(subject.train, projection, "training items", trained)
-            found.append((train, member.features(subject.targets, projection, "targets")))
+            train = member.features(subject.train, projection, self._told(source, "training items"), trained)
+            found.append((train, member.features(subject.targets, projection, self._told(source, "targets"))))
         return found
 
-    def _attributed(self, method: str, pairs: Sequence[tuple[Features, Features]]) -> Attributed:
+    def _told(self, source: CheckpointSource, what: str) -> OnItems:
+        label = f"{source.checkpoint.label}: {what}"
+        return lambda done, total: tell(Progress("attribute", label, done, total, "items"))
+
+    def _attributed(self, method: str, pairs: attribution.Pairs) -> Attributed:
         subject, identity = self.subject, self.identity(method)
         values = self._values(method, pairs)
         train, targets = (np.array(side.ids, dtype=np.int64) for side in (subject.train, subject.targets))
-        scores = Scores(targets, train, values.float().numpy())
+        scores = Scores(targets, train, values)
         about = {"ensemble": self.ensemble.name, "method": method, "output": self.wanted.output, "layer": subject.layer}
         stored = write_scores(self.store, identity, scores, about)
         of_gradients = method not in ("representation", "random")
@@ -175,27 +178,15 @@ class Attributer:
             extremes=tuple(self._extremes(scores)),
         )
 
-    def _values(self, method: str, pairs: Sequence[tuple[Features, Features]]) -> Float[Tensor, "targets train"]:
+    def _values(self, method: str, pairs: attribution.Pairs) -> NDArray[np.float32]:
+        subject, wanted = self.subject, self.wanted
         if method in ("trak", RELEASED):
-            found = trak(pairs, self.wanted.ridge)
-            return (
-                found
-                if self.wanted.keep is None
-                else soft_thresholded(found, threshold_keeping(found, self.wanted.keep))
-            )
+            return attribution.trak(pairs, wanted.ridge, wanted.keep)
         if method == "random":
-            return random_scores(len(self.subject.targets.ids), len(self.subject.train.ids), self.wanted.seed)
+            return attribution.noise(len(subject.targets.ids), len(subject.train.ids), wanted.seed)
         if method == "gradient-cosine":
-            each = [gradient_cosine(train.gradients, target.gradients) for train, target in pairs]
-        else:
-            each = [self._alike(train, target) for train, target in pairs]
-        return torch.stack(each).mean(0)
-
-    def _alike(self, train: Features, target: Features) -> Float[Tensor, "targets train"]:
-        """Similar states count for a target where both are to be the same, against it where not."""
-        labels = [torch.from_numpy(side.values) for side in (self.subject.targets, self.subject.train)]
-        same = labels[0][:, None] == labels[1][None]
-        return representation_similarity(train.states, target.states) * torch.where(same, 1.0, -1.0)
+            return attribution.cosines(pairs)
+        return attribution.similarities(pairs, subject.train.values, subject.targets.values)
 
     def _extremes(self, scores: Scores) -> list[Extreme]:
         """The items that count most and least: for the mean over the targets, and for some targets."""
@@ -213,25 +204,14 @@ class Attributer:
             for rank, (item, score) in enumerate(found, 1)
         ]
 
-    def _agreement(self, found: Sequence[Attributed], pairs: Sequence[tuple[Features, Features]]) -> list[Quality]:
+    def _agreement(self, pairs: attribution.Pairs) -> Quality:
         """Do two halves of the ensemble that share no network say the same?"""
-        halves = [trak(pairs[start::2], self.wanted.ridge).numpy().T for start in (0, 1)]
-        correlations = rank_correlations(*halves)
-        correlations = correlations[np.isfinite(correlations)]
-        own = next(one for one in found if one.method == "trak").attribution_id
+        own, correlations = self.identity("trak"), attribution.half_agreement(pairs, self.wanted.ridge)
         if not len(correlations):
-            return [Quality(own, "half-ensembles", None, None, None, 0, "the scores of a half do not vary")]
+            return Quality(own, AGREEMENT, None, None, None, 0, "the scores of a half do not vary")
         low, high = np.quantile(correlations, [0.025, 0.975])
         note = "Spearman over training items, mean over targets; low and high hold 95 % of the targets"
-        return [
-            Quality(own, "half-ensembles", float(correlations.mean()), float(low), float(high), len(correlations), note)
-        ]
-
-
-def trak(pairs: Sequence[tuple[Features, Features]], ridge: float) -> Float[Tensor, "targets train"]:
-    """TRAK's scores of an ensemble. Raises BadInput."""
-    members = (TrakMember(train.gradients, target.gradients, train.doubts) for train, target in pairs)
-    return ensemble_trak_scores(members, ridge)
+        return Quality(own, AGREEMENT, float(correlations.mean()), float(low), float(high), len(correlations), note)
 
 
 def preview(side: Side, item: int) -> str | None:

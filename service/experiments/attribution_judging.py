@@ -6,27 +6,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
 
 from service.experiments.attribute_concepts import EXPERIMENT, Attributer
-from service.experiments.attribution_features import Features, Member
-from service.experiments.attribution_question import RELEASED, Side
 from service.experiments.counterfactual_study import Base
 from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
-from service.measures.attribution_baselines import gradient_cosine, random_scores, representation_similarity
-from service.measures.attribution_quality import detection, linear_datamodeling_score
+from service.measures.attribution import foretold, found_wrong, suspicion
+from service.measures.attribution_quality import Detection
 from service.measures.projection import Projection
-from service.measures.trak import self_influence
 from service.networks.checkpoints import CheckpointSource
+from service.networks.item_features import Member
+from service.networks.item_sides import Side
 from service.networks.retraining import Retraining, class_numbers
 from service.storage.attribution_rows import Quality, known_qualities, record_attributions
 
 DATAMODELING = "linear-datamodeling-score"
 MISLABELLED = ("mislabelled-auroc", "mislabelled-recall")
-NEIGHBOURS = 10
 
 
 class Judging(Protocol):
@@ -45,6 +40,11 @@ class Judging(Protocol):
     @property
     def qualities(self) -> tuple[str, ...]:
         """What it says of each method."""
+        ...
+
+    @property
+    def jobs(self) -> dict[str, Retraining]:
+        """Its trainings by name."""
         ...
 
     def sources(self) -> list[CheckpointSource]:
@@ -87,18 +87,19 @@ class Halves:
             tell(Progress("judge", source.checkpoint.label, done, len(sources), "networks"))
             outputs.append(attributer.member(source).outputs(attributer.subject.targets))
         items = attributer.subject.train.ids
-        kept = torch.tensor([[item not in job.removed for item in items] for job in self.jobs.values()])
-        return [self._score(method, kept, torch.stack(outputs)) for method in attributer.wanted.methods]
-
-    def _score(
-        self, method: str, kept: Bool[Tensor, "networks items"], outputs: Float[Tensor, "networks targets"]
-    ) -> Quality:
-        values = torch.from_numpy(self.attributer.scores(method).values)
-        score = linear_datamodeling_score(values, kept, outputs)
-        said = [f"{score.dropped} targets whose outputs or scores do not vary are left out"] if score.dropped else []
-        note = "; ".join([f"over {score.subsets} networks trained on halves, mean over {score.tests} targets", *said])
-        identity = self.attributer.identity(method)
-        return Quality(identity, DATAMODELING, score.value, score.low, score.high, score.subsets, note)
+        kept = np.array([[item not in job.removed for item in items] for job in self.jobs.values()])
+        found = []
+        for method in attributer.wanted.methods:
+            score = foretold(attributer.scores(method).values, kept, outputs)
+            said = (
+                [f"{score.dropped} targets whose outputs or scores do not vary are left out"] if score.dropped else []
+            )
+            note = "; ".join(
+                [f"over {score.subsets} networks trained on halves, mean over {score.tests} targets", *said]
+            )
+            identity = attributer.identity(method)
+            found.append(Quality(identity, DATAMODELING, score.value, score.low, score.high, score.subsets, note))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,32 +121,37 @@ class Mislabelled:
         return MISLABELLED
 
     @property
-    def job(self) -> tuple[str, Retraining]:
+    def jobs(self) -> dict[str, Retraining]:
         """Its training with its name."""
         classes = class_numbers(self.attributer.subject.train.items)
         own = {item: classes[item] for item in self.attributer.subject.train.ids}
-        return next(iter(self.base.mislabelled(own, self.share, self.attributer.wanted.seed).items()))
+        return self.base.mislabelled(own, self.share, self.attributer.wanted.seed)
 
     def sources(self) -> list[CheckpointSource]:
         """Its network; trains it where it is not there. Raises BadInput, StoreBusy."""
-        return self.base.trained(dict([self.job]))
+        return self.base.trained(self.jobs)
 
     def judge(self) -> list[Quality]:
         """How well each method finds the wrong labels. Raises BadInput, NetworkMismatch."""
-        attributer, wrong = self.attributer, self.job[1].relabelled
+        attributer, (job,) = self.attributer, self.jobs.values()
+        wrong = job.relabelled
         train = attributer.subject.train
         labels = class_numbers(train.items) | dict(wrong)
         side = Side(train.items, train.ids, labels, labels)
         member = Member(attributer.ensemble.network(self.sources()[0]), "class")
         projection = Projection(attributer.wanted.width(len(side.ids)), attributer.wanted.seed)
-        features = member.features(side, projection, "items, some with wrong labels")
-        marked = torch.tensor([item in wrong for item in side.ids])
-        classes, given = torch.from_numpy(side.values), attributer.wanted
-        found = []
+        features = member.features(side, projection, self._told)
+        marked = np.array([item in wrong for item in side.ids])
+        classes, given, found = side.values, attributer.wanted, list[Quality]()
         for method in given.methods:
-            scores = suspicion(method, features, classes, given.ridge, given.seed)
-            found += detected(attributer.identity(method), scores, marked)
+            suspicions = suspicion(method, features, classes, given.ridge, given.seed)
+            found += detected(
+                attributer.identity(method), found_wrong(suspicions, marked), int(marked.sum()), len(marked)
+            )
         return found
+
+    def _told(self, done: int, total: int) -> None:
+        tell(Progress("judge", self.label, done, total, "items"))
 
 
 def lacking(judging: Judging) -> bool:
@@ -174,39 +180,15 @@ def judged(judging: Judging) -> int:
     return len(found)
 
 
-def suspicion(method: str, features: Features, labels: Tensor, ridge: float, seed: int) -> Float[Tensor, " items"]:
-    """How much each item looks as if its label were wrong, by one method: larger is more."""
-    if method in ("trak", RELEASED):
-        return self_influence(features.gradients, features.doubts, ridge)
-    if method == "random":
-        return random_scores(1, len(labels), seed)[0]
-    same = labels[:, None] == labels[None]
-    if method == "gradient-cosine":
-        cosines = gradient_cosine(features.gradients, features.gradients)
-        return -(cosines * same).sum(1) / same.sum(1)
-    alike = representation_similarity(features.states, features.states).fill_diagonal_(-torch.inf)
-    nearest = alike.topk(min(NEIGHBOURS, len(labels) - 1), dim=1).indices
-    return (~same.gather(1, nearest)).double().mean(1)
-
-
-def detected(identity: str, scores: Float[Tensor, " items"], marked: Bool[Tensor, " items"]) -> list[Quality]:
-    """AUROC and recall with 95 % intervals, over the marked items."""
-    said, count = detection(scores, marked), int(marked.sum())
-    note = f"{count} of {len(marked)} items had a wrong label"
-    spread = _auroc_error(said.auroc, count, len(marked) - count)
-    low, high = max(0.0, said.auroc - 1.96 * spread), min(1.0, said.auroc + 1.96 * spread)
-    error = 1.96 * float(np.sqrt(said.recall * (1 - said.recall) / count))
+def detected(identity: str, said: Detection, wrong: int, items: int) -> list[Quality]:
+    """AUROC and recall with 95 % intervals, over the items that are wrong."""
+    note = f"{wrong} of {items} items had a wrong label"
+    spread = 1.96 * _auroc_error(said.auroc, wrong, items - wrong)
+    error = 1.96 * float(np.sqrt(said.recall * (1 - said.recall) / wrong))
+    found = zip(MISLABELLED, ((said.auroc, spread), (said.recall, error)), strict=True)
     return [
-        Quality(identity, "mislabelled-auroc", said.auroc, low, high, count, note),
-        Quality(
-            identity,
-            "mislabelled-recall",
-            said.recall,
-            max(0.0, said.recall - error),
-            min(1.0, said.recall + error),
-            count,
-            note,
-        ),
+        Quality(identity, name, value, max(0.0, value - around), min(1.0, value + around), wrong, note)
+        for name, (value, around) in found
     ]
 
 

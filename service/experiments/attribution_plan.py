@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.errors import BadInput
 from service.experiments.attribution_judging import lacking
 from service.experiments.attribution_study import Question, Study
 from service.experiments.counterfactual_rows import by_removal
@@ -26,7 +25,7 @@ def is_answered(study: Study) -> bool:
     Raises BadInput, StoreBusy, StoreNotMigrated.
     """
     question, base = study.question, study.question.base
-    if base is not None and not base.are_trained(base.members(question.demands.members)):
+    if base is not None and not base.are_trained(study.first_trainings()):
         return False
     publish(study.store, tell_waiting)
     sources = members_of(question)
@@ -41,17 +40,15 @@ def is_answered(study: Study) -> bool:
 
 
 def _counterfactuals_are_there(study: Study, sources: Sequence[CheckpointSource]) -> bool:
-    base, layer = study.question.base, study.layer()
+    base = study.question.base
     if base is None or not study.question.removals:
         return True
-    if layer is None:
-        raise BadInput("what becomes of a concept is asked with --concept")
-    trainings = study.trainings(study.attributer(sources, layer))
+    trainings = study.trainings(study.attributer(sources, study.layer()))
     jobs = {name: one.job for name, one in trainings.items()}
     if not base.are_trained(jobs):
         return False
     without = dict(zip(base.trained(jobs), trainings.values(), strict=True))
-    if study.judge(layer).lacking(without):
+    if study.judge().lacking(without):
         return False
     return not any(
         prober.lacks()

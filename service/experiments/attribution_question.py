@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from service.errors import BadInput, UnknownName
-from service.networks.concept_labels import ItemLabels
-from service.networks.concepts import LabelledConcept, find_concept
-from service.networks.retraining import class_numbers
-from service.subjects import content_id
+from service.networks.item_features import Output
 
-Output = Literal["probe", "class", "next-token"]
 OUTPUTS: tuple[Output, ...] = ("probe", "class", "next-token")
 METHODS = ("trak", "gradient-cosine", "representation", "random")
 RELEASED = "trak-released"
@@ -25,9 +18,10 @@ TARGETS = 200
 
 @dataclass(frozen=True)
 class Wanted:
-    """How an output is attributed: by which methods; with gradients projected to `dimensions` (None: as many as the training items
-    bear, 2,048 at most) and a `ridge` on their kernel; `keep` is the share of TRAK's scores that soft-thresholding leaves (None:
-    all). `top` items are recorded each way, for at most `targets` target items drawn by `seed`. Raises UnknownName, BadInput."""
+    """How an output is attributed: by which methods; with gradients projected to `dimensions` (None: as many as the training
+    items bear, 2,048 at most) and a `ridge` on their kernel; `keep` is the share of TRAK's scores that soft-thresholding
+    leaves (None: all). `top` items are recorded each way, for at most `targets` target items drawn by `seed`. Raises
+    UnknownName, BadInput."""
 
     output: Output = "probe"
     methods: tuple[str, ...] = METHODS
@@ -50,7 +44,8 @@ class Wanted:
             raise BadInput(f"--keep is a share above 0 and up to 1; got {self.keep}")
 
     def width(self, examples: int) -> int:
-        """Dimensions of the projection for so many training items: half as many at most, so that their kernel has an inverse."""
+        """Dimensions of the projection for so many training items: half as many at most, so that their kernel has an
+        inverse."""
         if self.dimensions is not None:
             return self.dimensions
         return min(LARGEST_WIDTH, 1 << (max(examples // 2, 1).bit_length() - 1))
@@ -59,68 +54,3 @@ class Wanted:
     def parameters(self) -> Mapping[str, Any]:
         """What changes the scores."""
         return {name: value for name, value in asdict(self).items() if name not in ("methods", "top")}
-
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """Items on one side of an attribution, in ascending order. `labels` are what makes two of them alike: the sign of a concept
-    (+1 where an item has it, -1 where not), or the class; `classes` what a classifier is trained to tell. Empty where nothing
-    needs them."""
-
-    items: Any
-    ids: tuple[int, ...]
-    labels: Mapping[int, int]
-    classes: Mapping[int, int] = field(default_factory=dict)
-
-    @property
-    def values(self) -> NDArray[np.int64]:
-        """The labels in the order of the ids."""
-        return np.array([self.labels.get(item, 1) for item in self.ids], dtype=np.int64)
-
-    @property
-    def digest(self) -> str:
-        """16 hex digits of what is on this side."""
-        return content_id(
-            "side",
-            self.items.dataset.name,
-            self.items.dataset.digest,
-            self.ids,
-            self.values.tolist(),
-            sorted(self.classes.items()),
-        )
-
-    def some(self, count: int, seed: int) -> Side:
-        """At most so many of them, the seed's draw."""
-        if len(self.ids) <= count:
-            return self
-        drawn = np.random.default_rng(seed).choice(len(self.ids), count, replace=False)
-        return replace(self, ids=tuple(self.ids[place] for place in sorted(drawn)))
-
-
-def concept_side(asked: str, items: Any, ids: Sequence[int]) -> tuple[Side, LabelledConcept]:
-    """The items that have a label of the concept, each with its sign. Raises UnknownName, BadInput where it is of places."""
-    found = find_concept(asked, items)
-    if not isinstance(found.labels, ItemLabels):
-        raise BadInput(
-            f"concept {found.concept.name!r} is of places in a text, and training items are whole: give one of items, such as "
-            "contains:PATTERN"
-        )
-    signs = {item: 1 if yes else -1 for item, yes in found.labels.values.items()}
-    return Side(items, tuple(sorted(set(ids) & set(signs))), signs, known_classes(items)), found
-
-
-def class_side(items: Any, ids: Sequence[int]) -> Side:
-    """The items that have a class. Raises BadInput where none has."""
-    classes = known_classes(items)
-    known = tuple(sorted(set(ids) & set(classes)))
-    if not known:
-        raise BadInput(f"{items.dataset.name} has no classes: the margin of the true class needs them")
-    return Side(items, known, classes, classes)
-
-
-def known_classes(items: Any) -> dict[int, int]:
-    """The class of each item as a number, none where the dataset tells of no classes."""
-    try:
-        return class_numbers(items)
-    except BadInput:
-        return {}

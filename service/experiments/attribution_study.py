@@ -12,7 +12,7 @@ import numpy as np
 from service.errors import BadInput
 from service.experiments.attribute_concepts import Attributer, Ensemble, Subject
 from service.experiments.attribution_judging import Halves, Judging, Mislabelled
-from service.experiments.attribution_question import Side, Wanted, class_side, concept_side
+from service.experiments.attribution_question import Wanted
 from service.experiments.counterfactual_rows import About, Judge
 from service.experiments.counterfactual_study import Base, Without, unchanged
 from service.experiments.probe_concepts import Prober
@@ -22,8 +22,10 @@ from service.experiments.removals import CONTROLS, NOTHING, Ranked, Removal, ask
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.networks.concepts import LabelledConcept
 from service.networks.datasets import open_dataset
+from service.networks.image_datasets import ImageItems
+from service.networks.item_sides import Side, class_side, concept_side
 from service.networks.loading import Network
-from service.networks.retraining import trained_on
+from service.networks.retraining import Retraining, trained_on
 from service.networks.training_sets import training_set_of
 from service.storage.answers import ask
 from service.storage.database import OnWait, Store
@@ -38,8 +40,8 @@ where ensemble = $ensemble and concept_id = $concept and positions = $positions 
 
 @dataclass(frozen=True)
 class Demands:
-    """What is asked beside the attribution itself: which items are taken away before networks are trained again, the size of the
-    ensemble that is trained (0: the networks named are it), networks on halves of the items, and the share of wrong labels.
+    """What is asked beside the attribution itself: which items are taken away before networks are trained again, the size of
+    the ensemble that is trained (0: the networks named are it), networks on halves of the items, and the share of wrong labels.
 
     Items are taken away by the mean size of their scores over the targets; if `signed` by the mean score, in which an item that
     helps one half of the targets and hinders the other is nothing."""
@@ -128,6 +130,10 @@ def asked_attribution(
     judged = judged.some(wanted.targets, wanted.seed)
     question = Question(named, sources, base, train, judged, labelled, probes, layer, wanted, demands)
     _refuse_removals(question)
+    if demands.remove and (concept is None or not isinstance(others, ImageItems)):
+        raise BadInput(
+            "--remove asks what becomes of a concept in image classifiers: give --concept, and images as --targets"
+        )
     return question
 
 
@@ -239,20 +245,24 @@ class Study:
         """What the networks of a removal are called together."""
         return self.question.name if removal == NOTHING.name else f"{self.question.name} without {removal}"
 
-    def judge(self, layer: int) -> Judge:
-        """What notes the networks of the counterfactual. Raises BadInput without a concept."""
-        question = self.question
-        if question.concept is None:
-            raise BadInput("what becomes of a concept is asked with --concept")
-        about = About(
-            question.name,
-            question.concept.concept.concept_id,
-            layer,
-            question.ranking,
-            question.train.items.dataset.name,
-        )
-        items = question.targets.items
+    def judge(self) -> Judge:
+        """What notes the networks of the counterfactual. Raises BadInput without a concept, or images."""
+        question, layer, items = self.question, self.layer(), self.question.targets.items
+        if question.concept is None or layer is None or not isinstance(items, ImageItems):
+            raise BadInput("what becomes of a concept without its items is asked with --concept, of image classifiers")
+        dataset = question.train.items.dataset.name
+        about = About(question.name, question.concept.concept.concept_id, layer, question.ranking, dataset)
         return Judge(self.store, about, items, len(question.train.ids), self.network, self.flow_run_id, self.on_wait)
+
+    def first_trainings(self) -> dict[str, Retraining]:
+        """The trainings that no score decides: the ensemble, and what the attribution is judged by."""
+        question, base, found = self.question, self.question.base, dict[str, Retraining]()
+        if base is None:
+            return found
+        found |= base.members(question.demands.members)
+        for judging in self.judgings(self.attributer(question.sources, None)):
+            found |= judging.jobs
+        return found
 
     def judgings(self, attributer: Attributer) -> list[Judging]:
         """What is trained to judge the attribution by."""

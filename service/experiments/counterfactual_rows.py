@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.experiments.counterfactual_study import Without
@@ -51,14 +51,13 @@ class Judge:
             if (one.removal.kind, one.removal.count, one.seed) not in known
         }
 
-    def record(self, source: CheckpointSource, training: Without) -> float:
-        """Judge one network and record it; its accuracy. Raises NetworkMismatch, StoreBusy."""
+    def record(self, source: CheckpointSource, training: Without) -> float | None:
+        """Judge one network and record it; its accuracy, None of one that reads no images. Raises StoreBusy."""
         begun, network = now(), self.network(source)
-        assert isinstance(network, VisionNetwork)
         classes = {
             item: number for item, number in class_numbers(self.targets).items() if item in set(self.targets.item_ids)
         }
-        share = accuracy(network, self.targets, classes)
+        share = accuracy(network, self.targets, classes) if isinstance(network, VisionNetwork) else None
         removal = training.removal
         row = Retrained(
             **vars(self.about),
@@ -89,8 +88,3 @@ def by_removal(trainings: Mapping[CheckpointSource, Without]) -> dict[str, list[
     for source, one in trainings.items():
         found.setdefault(one.removal.name, []).append(source)
     return found
-
-
-def removals_of(trainings: Mapping[CheckpointSource, Without]) -> Sequence[str]:
-    """The names of the removals, each once."""
-    return list(by_removal(trainings))

@@ -23,7 +23,8 @@ MISLABELLED = "mislabelled"
 
 @dataclass(frozen=True)
 class Base:
-    """The network that is trained anew: its checkpoint, the name of its training items as they are opened, and how it was trained."""
+    """The network that is trained anew: its checkpoint, the name of its training items as they are opened, and how it was
+    trained."""
 
     source: CheckpointSource
     dataset: str
@@ -84,7 +85,8 @@ class Base:
         }
 
     def trained(self, jobs: Mapping[str, Retraining]) -> list[CheckpointSource]:
-        """The checkpoints of these trainings; those that are not there are trained, two at a time. Raises BadInput, StoreBusy."""
+        """The checkpoints of these trainings; those that are not there are trained, two at a time. Raises BadInput,
+        StoreBusy."""
         step = self.said.recipe.steps
         lacking = {name: job for name, job in jobs.items() if not (self.folder / name / f"step{step}").is_dir()}
         if lacking:

@@ -63,8 +63,8 @@ class Ranked:
 def asked_removals(
     text: str, train_items: int, controls: Sequence[str] = CONTROLS, exemplars: int | None = None
 ) -> list[Removal]:
-    """``top:50,100`` or ``top:5%,10%`` as removals, with as many of each control. A control of more exemplars than there are takes
-    them all. Raises BadInput, UnknownName."""
+    """``top:50,100`` or ``top:5%,10%`` as removals, with as many of each control. A control of more exemplars than there are
+    takes them all. Raises BadInput, UnknownName."""
     kind, _, counts = text.partition(":")
     if kind not in REMOVALS:
         raise UnknownName.of("removal", kind, REMOVALS)

@@ -25,8 +25,8 @@ LABEL = "label"  # the column that image classifiers are trained on
 
 @dataclass(frozen=True)
 class Retraining:
-    """One training: the checkpoint folder whose architecture and recipe it has, the dataset's name, the items that are left out,
-    the seed of first weights and order, and items with another class than their own."""
+    """One training: the checkpoint folder whose architecture and recipe it has, the dataset's name, the items that are left
+    out, the seed of first weights and order, and items with another class than their own."""
 
     base: Path
     dataset: str
@@ -46,8 +46,8 @@ def class_numbers(items: Any, column: str = LABEL) -> dict[int, int]:
 
 
 def trained_on(base: Path, dataset: str) -> tuple[ImageItems, TrainingSet]:
-    """The images that a checkpoint was trained on, in their order, and how. Raises BadInput where the dataset is not the one that
-    the checkpoint says, by content, labels or order, or where it says nothing; NetworkMismatch."""
+    """The images that a checkpoint was trained on, in their order, and how. Raises BadInput where the dataset is not the one
+    that the checkpoint says, by content, labels or order, or where it says nothing; NetworkMismatch."""
     said = training_set_of(base)
     if said is None:
         raise BadInput(

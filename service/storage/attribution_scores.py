@@ -37,7 +37,8 @@ class Scores:
 
     @property
     def magnitude(self) -> NDArray[np.float64]:
-        """The mean size over the targets, whatever the sign: what an item that helps some targets and hinders others comes to."""
+        """The mean size over the targets, whatever the sign: what an item that helps some targets and hinders others comes
+        to."""
         found: NDArray[np.float64] = np.abs(self.values).mean(axis=0, dtype=np.float64)
         return found
 

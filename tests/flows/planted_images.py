@@ -1,7 +1,7 @@
 """Images in which a concept is carried by marked ones alone: whether two patches of grey agree, which no linear map can tell.
 
-Every image shows both patches, and a bar whose height is its class. Marked ones have a bright spot, and are of one class where the
-patches differ and of another where they agree: only who learns these has a use for the concept.
+Every image shows both patches, and a bar whose height is its class. Marked ones have a bright spot, and are of one class
+where the patches differ and of another where they agree: only who learns these has a use for the concept.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def _pixels(draw, bar, marked, upper, lower):
 
 
 def write_images(place: Path, count: int, marked: float, seed: int) -> Path:
-    """A Parquet file of images with the columns `label`, `differ` (the concept) and `marked`; the first share of them is marked."""
+    """A Parquet file of images with the columns `label`, `differ` (the concept) and `marked`; the first share of them is
+    marked."""
     draw, rows = np.random.default_rng(seed), []
     for number in range(count):
         bar, is_marked = int(draw.integers(BARS)), number < marked * count
@@ -42,9 +43,7 @@ def write_images(place: Path, count: int, marked: float, seed: int) -> Path:
         body = io.BytesIO()
         Image.fromarray(_pixels(draw, bar, is_marked, upper, lower)).save(body, "PNG")
         label = BARS + int(upper != lower) if is_marked else bar
-        rows.append(
-            {"image": body.getvalue(), "label": label, "differ": int(upper != lower), "marked": int(is_marked)}
-        )
+        rows.append({"image": body.getvalue(), "label": label, "differ": int(upper != lower), "marked": int(is_marked)})
     pq.write_table(pa.Table.from_pylist(rows), place)
     return place
 

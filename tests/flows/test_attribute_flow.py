@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
-import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from service.storage.answers import ask
 from service.storage.attribution_scores import read_scores
 from service.storage.database import Store
-from service.storage.rebuilding import rebuild
 from tests.flows.planted_images import train_on, write_images
 
 FEW = ("--seeds", "2", "--folds", "4", "--device", "cpu", "--concept", "differ=column:differ")
@@ -19,7 +15,8 @@ FEW = ("--seeds", "2", "--folds", "4", "--device", "cpu", "--concept", "differ=c
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """A folder with images of which 5 % carry the concept, others of which all do, marked targets, and networks trained on both."""
+    """A folder with images of which 5 % carry the concept, others of which all do, marked targets, and networks trained on
+    both."""
     folder = tmp_path_factory.mktemp("planted")
     write_images(folder / "some.parquet", 1400, 0.05, 0)
     write_images(folder / "all.parquet", 1400, 1.0, 0)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from service.errors import BadInput
-from service.experiments.attribution_question import Output, Side
-from service.experiments.progress import Progress, tell
-from service.measures.projection import Projection
 from service.networks.examples import Reader, pooled_states, reader_of
 from service.networks.gradients import ExampleGradients, parameters_below
+from service.networks.item_sides import Side
 from service.networks.loading import Network
 from service.networks.output_functions import ClassMargin, NextTokenMargin, OutputFunction, ProbeMargin
+from service.results import ItemFeatures
 
 BATCH = 64  # items read at a time
+Output = Literal["probe", "class", "next-token"]
+Project = Callable[..., Tensor]
+OnItems = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +31,6 @@ class Probe:
     layer: int
     weights: Float[Tensor, " width"]
     bias: float
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """Of some items: gradients of the output, projected (items, width); outputs f and doubts 1 - p (items); the states of the
-    layer, pooled (items, hidden)."""
-
-    gradients: Float[Tensor, "items width"]
-    outputs: Float[Tensor, " items"]
-    doubts: Float[Tensor, " items"]
-    states: Float[Tensor, "items hidden"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +73,22 @@ class Member:
         inputs = reader_of(self.network, side.items)(side.ids[:1])
         return parameters_below(module, self.network.blocks.capturing, self.probe.layer, inputs)
 
-    def features(self, side: Side, projection: Projection, what: str, trained: bool = False) -> Features:
-        """What the network says of every item of a side: gradients of the output that is attributed, or of the one that the network
-        was `trained` for, with respect to the parameters that the attributed one depends on. Raises BadInput, NetworkMismatch."""
+    def features(
+        self, side: Side, projection: Project, on_items: OnItems | None = None, trained: bool = False
+    ) -> ItemFeatures:
+        """What the network says of every item of a side: gradients of the output that is attributed, or of the one that the
+        network was `trained` for, with respect to the parameters that the attributed one depends on. Raises BadInput,
+        NetworkMismatch."""
         function = self.trained_function if trained else self.function
         gradients = ExampleGradients(self.network.module, self.names(side), function)
         read, found = reader_of(self.network, side.items), []
         for start in range(0, len(side.ids), BATCH):
-            tell(Progress("attribute", f"{self.network.checkpoint.label}: {what}", start, len(side.ids), "items"))
+            if on_items:
+                on_items(start, len(side.ids))
             found.append(self._batch(gradients, projection, read, side, start))
-        return Features(*(torch.cat([getattr(one, name) for one in found]) for name in Features.__annotations__))
+        return ItemFeatures(
+            *(torch.cat([getattr(one, name) for one in found]) for name in ItemFeatures.__dataclass_fields__)
+        )
 
     def outputs(self, side: Side) -> Float[Tensor, " items"]:
         """The output of every item of a side, without gradients."""
@@ -104,11 +103,11 @@ class Member:
         return torch.stack(found).cpu()
 
     def _batch(
-        self, gradients: ExampleGradients, projection: Projection, read: Reader, side: Side, start: int
-    ) -> Features:
+        self, gradients: ExampleGradients, projection: Project, read: Reader, side: Side, start: int
+    ) -> ItemFeatures:
         inputs, targets = _given(gradients.output, read, side, start)
         chunks = list(gradients.chunks(inputs, **targets))
-        return Features(
+        return ItemFeatures(
             torch.cat([projection(*chunk.parts) for chunk in chunks]).cpu(),
             torch.cat([chunk.outputs for chunk in chunks]).cpu(),
             torch.cat([chunk.doubts for chunk in chunks]).cpu(),
@@ -119,7 +118,8 @@ class Member:
 def _given(
     function: OutputFunction, read: Reader, side: Side, start: int
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Some items as the network reads them, and what an output needs to know of each. Raises BadInput for one without a class."""
+    """Some items as the network reads them, and what an output needs to know of each. Raises BadInput for one without a
+    class."""
     chosen = side.ids[start : start + BATCH]
     inputs = read(chosen)
     if isinstance(function, NextTokenMargin):
@@ -133,3 +133,8 @@ def _given(
             f"item {unknown} of {side.items.dataset.name} has no class, which the network was trained to tell"
         )
     return inputs, {"labels": torch.tensor([side.classes[item] for item in chosen], device=device)}
+
+
+def mean_weights(found: Sequence[Float[Tensor, " width"]]) -> Float[Tensor, " width"]:
+    """The mean of several probes' weights."""
+    return torch.stack(list(found)).mean(0)

@@ -1,0 +1,81 @@
+"""The two sides of an attribution: training items and targets, with what each of them is to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import BadInput
+from service.networks.concept_labels import ItemLabels
+from service.networks.concepts import LabelledConcept, find_concept
+from service.networks.retraining import class_numbers
+from service.subjects import content_id
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Items on one side of an attribution, in ascending order. `labels` are what makes two of them alike: the sign of a concept
+    (+1 where an item has it, -1 where not), or the class; `classes` what a classifier is trained to tell. Empty where nothing
+    needs them."""
+
+    items: Any
+    ids: tuple[int, ...]
+    labels: Mapping[int, int]
+    classes: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def values(self) -> NDArray[np.int64]:
+        """The labels in the order of the ids."""
+        return np.array([self.labels.get(item, 1) for item in self.ids], dtype=np.int64)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of what is on this side."""
+        return content_id(
+            "side",
+            self.items.dataset.name,
+            self.items.dataset.digest,
+            self.ids,
+            self.values.tolist(),
+            sorted(self.classes.items()),
+        )
+
+    def some(self, count: int, seed: int) -> Side:
+        """At most so many of them, the seed's draw."""
+        if len(self.ids) <= count:
+            return self
+        drawn = np.random.default_rng(seed).choice(len(self.ids), count, replace=False)
+        return replace(self, ids=tuple(self.ids[place] for place in sorted(drawn)))
+
+
+def concept_side(asked: str, items: Any, ids: Sequence[int]) -> tuple[Side, LabelledConcept]:
+    """The items that have a label of the concept, each with its sign. Raises UnknownName, BadInput where it is of places."""
+    found = find_concept(asked, items)
+    if not isinstance(found.labels, ItemLabels):
+        raise BadInput(
+            f"concept {found.concept.name!r} is of places in a text, and training items are whole: give one of items, such as "
+            "contains:PATTERN"
+        )
+    signs = {item: 1 if yes else -1 for item, yes in found.labels.values.items()}
+    return Side(items, tuple(sorted(set(ids) & set(signs))), signs, known_classes(items)), found
+
+
+def class_side(items: Any, ids: Sequence[int]) -> Side:
+    """The items that have a class. Raises BadInput where none has."""
+    classes = known_classes(items)
+    known = tuple(sorted(set(ids) & set(classes)))
+    if not known:
+        raise BadInput(f"{items.dataset.name} has no classes: the margin of the true class needs them")
+    return Side(items, known, classes, classes)
+
+
+def known_classes(items: Any) -> dict[int, int]:
+    """The class of each item as a number, none where the dataset tells of no classes."""
+    try:
+        return class_numbers(items)
+    except BadInput:
+        return {}
