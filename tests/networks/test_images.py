@@ -98,6 +98,9 @@ def test_the_digest_is_of_pixels_and_order_not_of_their_encoding(folder):
     (folder / "cat" / "1.png").unlink()
     (folder / "cat" / "1.bmp").write_bytes(png(picture(1), "BMP"))
     assert open_dataset(str(folder)).dataset.digest == first
+    (folder / "cat" / "1.bmp").write_bytes(png(picture(1).reshape(6, 4, 3), "BMP"))
+    assert open_dataset(str(folder)).dataset.digest != first
+    (folder / "cat" / "1.bmp").write_bytes(png(picture(1), "BMP"))
     (folder / "cat" / "1.bmp").rename(folder / "cat" / "4.bmp")
     assert open_dataset(str(folder)).dataset.digest != first
 
