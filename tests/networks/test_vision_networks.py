@@ -273,6 +273,7 @@ def test_places_are_told_apart_by_where_their_centres_lie():
     eight = set(grid_of((1, 1, 8, 8)).centres.tolist())
     assert four < twelve
     assert not four & eight
+    assert not set(grid_of((1, 1, 4, 1)).centres.tolist()) & set(grid_of((1, 1, 8, 1)).centres.tolist())
     assert common_grid([Grid(1, 4, 4), Grid(1, 4, 4)], ("a", "b"), False) == Grid(1, 4, 4)
     assert common_grid([Grid(1, 4, 4), Grid(0, 2, 2)], ("a", "b"), False) == Grid(0, 2, 2)
 
