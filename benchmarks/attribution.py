@@ -37,7 +37,7 @@ from service.networks.gradients import ExampleGradients, per_example
 from service.networks.output_functions import ClassMargin, margin
 
 TRAIN, TEST, SMALL_WIDTH = 1000, 200, 256
-EXAMPLES, WIDTH, PEERS_BATCH = 10_000, 2048, 64
+EXAMPLES, WIDTH, PEERS_BATCH, OURS_A_TURN = 10_000, 2048, 64, 5
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -266,21 +266,20 @@ def speed(repeats: int) -> None:
             print(f"{name} is left out: {error}")
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     with per_example(module):
-        for turn in range(repeats + 1):  # the first of ours is not counted
-            for name, (batch, side) in sides.items():
-                if turn == 0 and batch == PEERS_BATCH:
-                    continue
-                images, labels = draw_images(batch)
-                took = seconds(lambda side=side, images=images, labels=labels: side(images, labels))
-                found[name] += [took] if turn else []
-    print(f"{count:,} parameters to {WIDTH:,} dimensions, {torch.get_num_threads()} threads, medians of {repeats}\n")
-    print(f"| | examples timed | s for {EXAMPLES:,} | of bare | processor s | of bare |\n|---|---|---|---|---|---|")
-    floor = [0.0, 0.0]
+        for name in list(sides) * repeats:
+            batch, side = sides[name]
+            images, labels = draw_images(batch)
+            times = 1 if batch == PEERS_BATCH else OURS_A_TURN
+            found[name] += [seconds(lambda s=side, x=images, y=labels: s(x, y)) for _ in range(times)]
+    print(f"{count:,} parameters to {WIDTH:,} dimensions, {torch.get_num_threads()} threads, {repeats} turns\n")
+    print(f"| s for {EXAMPLES:,} | examples timed | median | best | best, of bare | processor s |")
+    print("|---|---|---|---|---|---|")
+    floor = min(found["bare per-example gradients"])[0] / sides["bare per-example gradients"][0]
     for name, (batch, _) in sides.items():
-        one = [median(turn[place] for turn in found[name]) * EXAMPLES / batch for place in (0, 1)]
-        floor = floor if any(floor) else one
-        cells = " | ".join(f"{own:,.0f} | {own / least:.2f}" for own, least in zip(one, floor, strict=True))
-        print(f"| {name} | {batch} | {cells} |", flush=True)
+        taken, worked = zip(*found[name], strict=True)
+        middle, best, work = (value * EXAMPLES / batch for value in (median(taken), min(taken), min(worked)))
+        ratio = min(taken) / batch / floor
+        print(f"| {name} | {batch} | {middle:,.0f} | {best:,.0f} | {ratio:.2f} | {work:,.0f} |", flush=True)
 
 
 def memory(kind: str) -> None:

@@ -14,7 +14,7 @@ from pydantic import Field
 from flows.artifacts import artifact_key, leave_rows, tag_run
 from flows.failures import in_one_line, raise_together
 from flows.networks import LastLoaded
-from flows.parameters import Count, Layer, Place, Seconds, last_part
+from flows.parameters import Count, Layer, Place, Seconds, States, last_part
 from flows.parts import outcomes_of, part
 from flows.probe_concepts import probed
 from flows.progress_artifact import progress_shown, say
@@ -32,14 +32,14 @@ from service.storage.database import open_store, publish
 
 FAILED = "networks could not be judged"
 SHOWN = """
-select method, side, rank, train_item, score from lab.attributions where ensemble = ? and target_item is null
-order by method, side desc, rank
+select method, side, rank, train_item, score from lab.attributions
+where list_contains(string_split(?, ' '), attribution_id) and target_item is null order by method, side desc, rank
 """
 REMOVED = """
 select removal, removed, networks, round(accuracy, 4) as accuracy, round(accuracy_low, 4) as low,
        round(accuracy_high, 4) as high, round(accuracy_change, 4) as change, round(centroid, 3) as centroid,
        round(network_accuracy, 4) as network_accuracy
-from lab.concept_counterfactuals where ensemble = ? and layer is null order by removal, removed
+from lab.concept_counterfactuals where attribution_id = ? and method = ? and layer is null order by removal, removed
 """
 
 
@@ -99,6 +99,7 @@ def attribute_concepts(
     halves: Annotated[int, Field(ge=0)] = 0,
     mislabel: float | None = None,
     signed: bool = False,
+    sample: States | None = None,
     seeds: Count = 3,
     folds: Annotated[int, Field(ge=2)] = 5,
     networks: Place = "isoscope-networks",
@@ -133,6 +134,7 @@ def attribute_concepts(
         halves: Networks that are trained on random halves of the items, to judge the attribution by.
         mislabel: The share of items whose labels are made wrong in one training, to be found by each method.
         signed: Take away by the mean of the scores over the targets, not by the mean of their sizes.
+        sample: States kept of each layer of the targets.
         seeds: Probes of each network, by the choice of held-out items.
         folds: One part in so many of the targets is held out from each probe.
         networks: The folder where networks are trained and kept.
@@ -146,7 +148,7 @@ def attribute_concepts(
     demands = Demands(remove, tuple(CONTROLS if controls is None else controls), members, halves, mislabel, signed)
     probes = Asked(seeds=seeds, folds=folds)
     question = asked_attribution(
-        models, concept, dataset, targets, revisions, ensemble, layer, wanted, probes, demands, Path(networks)
+        models, concept, dataset, targets, revisions, ensemble, layer, wanted, probes, demands, Path(networks), sample
     )  # fmt: skip
     opened = open_store(store, lock_wait, say)
     loaded = LastLoaded(partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
@@ -154,30 +156,33 @@ def attribute_concepts(
     subjects = question.name, "attribution"
     tag_run(*subjects)
     with progress_shown(artifact_key("progress", *subjects)):
-        answer(study)
-    leave_rows(opened, SHOWN, [question.name], artifact_key(*subjects), f"attribution of {question.name}")
+        attributer = answer(study)
+    identities = [attributer.identity(method) for method in question.wanted.methods]
+    leave_rows(opened, SHOWN, [" ".join(identities)], artifact_key(*subjects), f"attribution of {question.name}")
     if question.removals:
         key = artifact_key("counterfactuals", question.name)
-        leave_rows(opened, REMOVED, [question.name], key, f"what is left of the concept in {question.name}")
+        leave_rows(
+            opened, REMOVED, [identities[0], question.ranking], key, f"what is left of the concept in {question.name}"
+        )
 
 
-def answer(study: Study) -> None:
+def answer(study: Study) -> Attributer:
     """Everything that is asked and not there: the ensemble, its probes, its attribution, and what is trained to judge both."""
     question, base = study.question, study.question.base
     if base is not None:
         base.trained(study.first_trainings())
     sources = members_of(question)
     _probed(study, sources, question.name)
-    attributer = study.attributer(sources, study.layer())
+    attributer = study.attributer(sources, study.layer(sources))
     if attributer.lacking():
         _, failures = outcomes_of(attribute_one, [(question.name, (attributer,))], "ensembles")
         raise_together(failures, 1, "ensembles could not be attributed")
     if base is None:
-        return
+        return attributer
     trainings = study.trainings(attributer)
     if trainings:
         trained = base.trained({name: one.job for name, one in trainings.items()})
-        _without(study, dict(zip(trained, trainings.values(), strict=True)))
+        _without(study, attributer, dict(zip(trained, trainings.values(), strict=True)))
     for judging in study.judgings(attributer):
         if lacking(judging):
             sources = judging.sources()
@@ -185,6 +190,7 @@ def answer(study: Study) -> None:
                 _probed(study, sources, judging.label)
             _, failures = outcomes_of(judge_attribution, [(judging.label, (judging,))], "judgements")
             raise_together(failures, 1, "attributions could not be judged")
+    return attributer
 
 
 def _probed(study: Study, sources: Sequence[CheckpointSource], ensemble: str) -> None:
@@ -195,13 +201,11 @@ def _probed(study: Study, sources: Sequence[CheckpointSource], ensemble: str) ->
         raise_together(failures, len(outcomes) + len(failures), "networks could not be probed")
 
 
-def _without(study: Study, trainings: Mapping[CheckpointSource, Without]) -> None:
+def _without(study: Study, attributer: Attributer, trainings: Mapping[CheckpointSource, Without]) -> None:
     """Probe and judge the networks that were trained without some items, each removal an ensemble of its own."""
     for removal, sources in by_removal(trainings).items():
-        _probed(study, sources, study.ensemble_without(removal))
-    layer = study.layer()
-    assert layer is not None
-    judge = study.judge()
+        _probed(study, sources, study.ensemble_without(removal, attributer))
+    judge = study.judge(attributer)
     todo = judge.lacking(trainings)
     outcomes, failures = outcomes_of(
         judge_one, [(source.checkpoint.label, (judge, source, one)) for source, one in todo.items()], "networks"

@@ -19,6 +19,7 @@ from prefect.utilities.callables import ParameterSchema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 from pydantic import ValidationError as BadCron
 
+from flows.attribute_concepts import attribute_concepts
 from flows.compare_networks import compare_networks
 from flows.drift_layers import drift_layers
 from flows.early_warning import early_warning
@@ -43,6 +44,7 @@ SERVED: tuple[Flow[..., Any], ...] = (
     compare_networks,
     stitch_networks,
     probe_concepts,
+    attribute_concepts,
     study_activations,
     study_generalisation,
     study_width_depth,

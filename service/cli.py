@@ -26,6 +26,7 @@ from service.command_separate import separate
 from service.command_serve import serve
 from service.command_stitch import stitch
 from service.command_study import study
+from service.command_train import train
 from service.command_watch import watch
 from service.errors import BadInput, UnknownName
 from service.settings import Settings
@@ -273,6 +274,7 @@ app.command("early-warning")(early_warning)
 app.command()(plot)
 app.command()(probe)
 app.command()(attribute)
+app.command()(train)
 app.command()(report)
 app.command()(separate)
 app.command()(serve)

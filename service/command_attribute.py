@@ -12,10 +12,10 @@ from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
 
 RANKED = """
-select method, side, rank, train_item, round(score, 5) as score, dimensions, members,
+select side, rank, train_item, round(score, 5) as score, dimensions, members,
        case when preview like 'data:%' then null else preview end as preview
-from lab.attributions where list_contains($identities, attribution_id) and target_item is null and rank <= $shown
-order by method, side desc, rank
+from lab.attributions where list_contains($identities, attribution_id) and method = $method and target_item is null
+  and rank <= $shown order by side desc, rank
 """
 QUALITY = """
 select method, quality, round(value, 3) as value, round(low, 3) as low, round(high, 3) as high, n, note
@@ -26,16 +26,15 @@ select removal, removed, networks, round(accuracy, 4) as accuracy, round(accurac
        round(accuracy_high, 4) as high, round(accuracy_change, 4) as change, round(chance, 3) as chance,
        round(share_of_weights_50, 3) as half_of_weights, round(centroid, 2) as centroid,
        round(centroid_change, 2) as moved, round(network_accuracy, 4) as network_accuracy
-from lab.concept_counterfactuals where ensemble = $ensemble and concept_id = $concept and attributed_layer = $layer
-  and method = $ranking and layer is null order by removal = 'none' desc, removed, removal
+from lab.concept_counterfactuals where attribution_id = $attribution and method = $ranking and layer is null order by removal
+= 'none' desc, removed, removal
 """
 EVERYTHING = {
     "attributions": "select * from lab.attributions where list_contains($identities, attribution_id) order by all",
     "quality": "select * from lab.attribution_quality where list_contains($identities, attribution_id) order by all",
 }
 COUNTERFACTUALS = (
-    "select * from lab.concept_counterfactuals where ensemble = $ensemble and concept_id = $concept "
-    "and attributed_layer = $layer and method = $ranking order by all"
+    "select * from lab.concept_counterfactuals where attribution_id = $attribution and method = $ranking order by all"
 )
 SHOWN = 5
 
@@ -82,6 +81,7 @@ def attribute(
     signed: Annotated[
         bool, typer.Option("--signed", help="Take away by the mean score, not by the scores' mean size.")
     ] = False,
+    sample: options.Sample = None,
     seeds: options.Seeds = 3,
     folds: Annotated[int, typer.Option(min=2, help="One part in so many of the targets is held out from a probe.")] = 5,
     networks: Annotated[Path, typer.Option(help="Where networks are trained and kept.")] = Path("isoscope-networks"),
@@ -106,7 +106,7 @@ def attribute(
     with progress_bar(quiet=json):
         question = asked_attribution(
             models, concept, dataset, targets, revision, ensemble, layer, wanted, Asked(seeds=seeds, folds=folds), demands,
-            networks
+            networks, sample
         )  # fmt: skip
         study = Study(question, open_store(settings.store, settings.lock_wait, tell_waiting), no_network)
         if not is_answered(study):
@@ -133,6 +133,7 @@ def attribute(
                 halves=halves,
                 mislabel=mislabel,
                 signed=signed,
+                sample=sample,
                 seeds=seeds,
                 folds=folds,
                 networks=str(networks),
@@ -150,17 +151,14 @@ def _show(study: Any, json: bool) -> None:
     from service.experiments.attribution_plan import members_of
     from service.storage.answers import as_rows, ask
 
-    question, layer = study.question, study.layer()
-    attributer = study.attributer(members_of(question), layer)
+    question = study.question
+    sources = members_of(question)
+    layer = study.layer(sources)
+    attributer = study.attributer(sources, layer)
     identities = {"identities": [attributer.identity(method) for method in question.wanted.methods]}
     about = None
     if question.removals and question.concept is not None:
-        about = {
-            "ensemble": question.name,
-            "concept": question.concept.concept.concept_id,
-            "layer": layer,
-            "ranking": question.ranking,
-        }
+        about = {"attribution": attributer.identity(question.wanted.methods[0]), "ranking": question.ranking}
     if json:
         found = {title: ask(study.store, query, identities).to_pylist() for title, query in EVERYTHING.items()}
         found["counterfactuals"] = ask(study.store, COUNTERFACTUALS, about).to_pylist() if about else []
@@ -171,7 +169,9 @@ def _show(study: Any, json: bool) -> None:
         f"{question.name}: {what}, {len(question.targets.ids)} targets of {question.targets.items.dataset.name} put down to "
         f"{len(question.train.ids)} items of {question.train.items.dataset.name}"
     )
-    show_table(*as_rows(ask(study.store, RANKED, identities | {"shown": SHOWN})))
+    first = question.wanted.methods[0]
+    typer.echo(f"by {first}: for the mean target (most), against it (least), and whatever the sign (either)")
+    show_table(*as_rows(ask(study.store, RANKED, identities | {"shown": SHOWN, "method": first})))
     quality = as_rows(ask(study.store, QUALITY, identities))
     if quality[1]:
         typer.echo("\nhow far these can be trusted")

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from service.cli_output import progress_bar, show_answers
+from service.demo_concepts import concepts
 from service.errors import IsoscopeError
 from service.experiments.demo_networks import (
     DEMO_NETWORKS,
@@ -234,4 +235,5 @@ DEMONSTRATIONS: dict[str, Callable[[Settings, Path], None]] = {
     "explosion": explosion,
     "layers": layers,
     "comparison": comparison,
+    "concepts": concepts,
 }

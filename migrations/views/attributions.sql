@@ -35,7 +35,7 @@ comment on column lab.attributions.members is 'how many networks it has';
 comment on column lab.attributions.concept is 'the concept whose probe is attributed; NULL for the network''s own output';
 comment on column lab.attributions.output is 'what is attributed: probe, a concept probe''s margin; class, that of the true class; next-token, the mean margin of the tokens';
 comment on column lab.attributions.layer is 'the layer whose probe is attributed; NULL for the network''s own output';
-comment on column lab.attributions.method is 'trak, gradient-cosine, representation or random';
+comment on column lab.attributions.method is 'trak, trak-released (gradients of the probe''s margin on both sides), gradient-cosine, representation or random';
 comment on column lab.attributions.dataset is 'the key of the training items';
 comment on column lab.attributions.targets is 'the key of the target items';
 comment on column lab.attributions.target_item is 'the target item; NULL for the mean over all of them';

@@ -22,13 +22,14 @@ from service.networks.item_sides import Side
 from service.networks.loading import Network
 from service.results import ItemFeatures, NetworkFacts
 from service.storage.attribution_rows import Attributed, Extreme, Quality, known_attributions, record_attributions
-from service.storage.attribution_scores import Scores, extremes, read_scores, write_scores
+from service.storage.attribution_scores import Scores, are_there, extremes, read_scores, write_scores
 from service.storage.database import OnWait, Store
 from service.storage.probe_directions import read_directions
 from service.subjects import Checkpoint, content_id
 
 EXPERIMENT = "attribute_concepts"
 AGREEMENT = "half-ensembles"
+HALVED = "two halves of the ensemble"
 SHOWN_TARGETS = 8  # whose own most and least responsible items are recorded, beside those of the mean over all targets
 PREVIEW = 160  # characters of a text
 
@@ -49,7 +50,8 @@ class Ensemble:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is attributed: an output on targets, to training items; of a concept, at which layer and by which of its probes."""
+    """What is attributed: an output on targets, to training items; of a concept, at which layer and by which of its probes:
+    those of the first `seeds` seeds."""
 
     train: Side
     targets: Side
@@ -57,6 +59,7 @@ class Subject:
     layer: int | None = None
     positions: str = "all"
     folds: int = 5
+    seeds: int = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +77,24 @@ class Attributer:
     def identity(self, method: str) -> str:
         """The id of the attribution by one method."""
         subject, concept = self.subject, self.subject.concept
-        about = (subject.train.digest, subject.targets.digest, subject.layer, subject.positions, subject.folds)
+        about = (
+            subject.train.digest,
+            subject.targets.digest,
+            subject.layer,
+            subject.positions,
+            subject.folds,
+            subject.seeds,
+        )
         which = concept.concept.concept_id if concept else None
         given = dict(self.wanted.parameters)
         return content_id("attribution", self.ensemble.name, self.ensemble.checkpoint_ids, which, about, method, given)
 
     def lacking(self) -> list[str]:
-        """The methods that are not recorded. Raises StoreBusy."""
+        """The methods that are not recorded, or whose scores are gone. Raises StoreBusy."""
         identities = {self.identity(method): method for method in self.wanted.methods}
         known = known_attributions(self.store, identities, self.on_wait)
-        return [method for identity, method in identities.items() if identity not in known]
+        gone = {identity for identity, stored in known.items() if not are_there(self.store, [stored])}
+        return [method for identity, method in identities.items() if identity not in known.keys() - gone]
 
     def scores(self, method: str) -> Scores:
         """The scores of a recorded attribution. Raises BadInput where it is not, SummaryMissing, SummaryCorrupt."""
@@ -126,9 +137,10 @@ class Attributer:
         self.facts[source.checkpoint] = network.facts
         if subject.concept is None or subject.layer is None:
             return Member(network, self.wanted.output)
-        found = read_directions(
+        there = read_directions(
             self.store, source.checkpoint, subject.concept.concept, subject.positions, subject.folds
-        ).get(subject.layer)
+        )
+        found = [one for one in there.get(subject.layer, ()) if one.seed < subject.seeds]
         if not found:
             raise BadInput(
                 f"{source.checkpoint.label} has no probes of {subject.concept.concept.name!r} at layer {subject.layer}"
@@ -208,10 +220,12 @@ class Attributer:
         """Do two halves of the ensemble that share no network say the same?"""
         own, correlations = self.identity("trak"), attribution.half_agreement(pairs, self.wanted.ridge)
         if not len(correlations):
-            return Quality(own, AGREEMENT, None, None, None, 0, "the scores of a half do not vary")
+            return Quality(own, AGREEMENT, HALVED, None, None, None, 0, "the scores of a half do not vary")
         low, high = np.quantile(correlations, [0.025, 0.975])
         note = "Spearman over training items, mean over targets; low and high hold 95 % of the targets"
-        return Quality(own, AGREEMENT, float(correlations.mean()), float(low), float(high), len(correlations), note)
+        return Quality(
+            own, AGREEMENT, HALVED, float(correlations.mean()), float(low), float(high), len(correlations), note
+        )
 
 
 def preview(side: Side, item: int) -> str | None:

@@ -38,6 +38,11 @@ class Judging(Protocol):
         ...
 
     @property
+    def by(self) -> str:
+        """What is made for it, in words."""
+        ...
+
+    @property
     def qualities(self) -> tuple[str, ...]:
         """What it says of each method."""
         ...
@@ -64,6 +69,11 @@ class Halves:
     attributer: Attributer
     base: Base
     count: int
+
+    @property
+    def by(self) -> str:
+        """How many networks."""
+        return f"{self.count} networks on halves"
 
     @property
     def qualities(self) -> tuple[str, ...]:
@@ -98,7 +108,9 @@ class Halves:
                 [f"over {score.subsets} networks trained on halves, mean over {score.tests} targets", *said]
             )
             identity = attributer.identity(method)
-            found.append(Quality(identity, DATAMODELING, score.value, score.low, score.high, score.subsets, note))
+            found.append(
+                Quality(identity, DATAMODELING, self.by, score.value, score.low, score.high, score.subsets, note)
+            )
         return found
 
 
@@ -114,6 +126,11 @@ class Mislabelled:
     attributer: Attributer
     base: Base
     share: float
+
+    @property
+    def by(self) -> str:
+        """What share of wrong labels."""
+        return f"{self.share:g} of the labels wrong"
 
     @property
     def qualities(self) -> tuple[str, ...]:
@@ -138,7 +155,9 @@ class Mislabelled:
         train = attributer.subject.train
         labels = class_numbers(train.items) | dict(wrong)
         side = Side(train.items, train.ids, labels, labels)
-        member = Member(attributer.ensemble.network(self.sources()[0]), "class")
+        source = self.sources()[0]
+        member = Member(attributer.ensemble.network(source), "class")
+        attributer.facts[source.checkpoint] = member.network.facts
         projection = Projection(attributer.wanted.width(len(side.ids)), attributer.wanted.seed)
         features = member.features(side, projection, self._told)
         marked = np.array([item in wrong for item in side.ids])
@@ -146,7 +165,7 @@ class Mislabelled:
         for method in given.methods:
             suspicions = suspicion(method, features, classes, given.ridge, given.seed)
             found += detected(
-                attributer.identity(method), found_wrong(suspicions, marked), int(marked.sum()), len(marked)
+                attributer.identity(method), found_wrong(suspicions, marked), self.by, int(marked.sum()), len(marked)
             )
         return found
 
@@ -159,7 +178,7 @@ def lacking(judging: Judging) -> bool:
     attributer = judging.attributer
     identities = [attributer.identity(method) for method in attributer.wanted.methods]
     known = known_qualities(attributer.store, identities, attributer.on_wait)
-    return any((identity, quality) not in known for identity in identities for quality in judging.qualities)
+    return any((identity, quality, judging.by) not in known for identity in identities for quality in judging.qualities)
 
 
 def judged(judging: Judging) -> int:
@@ -176,18 +195,20 @@ def judged(judging: Judging) -> int:
         seed=attributer.wanted.seed,
     )
     sides = [attributer.subject.train.items.dataset]
-    record_attributions(attributer.store, run, [], sides, qualities=found, on_wait=attributer.on_wait)
+    own = {source.checkpoint for source in judging.sources()}
+    networks = [(checkpoint, facts) for checkpoint, facts in attributer.facts.items() if checkpoint in own]
+    record_attributions(attributer.store, run, networks, sides, qualities=found, on_wait=attributer.on_wait)
     return len(found)
 
 
-def detected(identity: str, said: Detection, wrong: int, items: int) -> list[Quality]:
+def detected(identity: str, said: Detection, by: str, wrong: int, items: int) -> list[Quality]:
     """AUROC and recall with 95 % intervals, over the items that are wrong."""
     note = f"{wrong} of {items} items had a wrong label"
     spread = 1.96 * _auroc_error(said.auroc, wrong, items - wrong)
     error = 1.96 * float(np.sqrt(said.recall * (1 - said.recall) / wrong))
     found = zip(MISLABELLED, ((said.auroc, spread), (said.recall, error)), strict=True)
     return [
-        Quality(identity, name, value, max(0.0, value - around), min(1.0, value + around), wrong, note)
+        Quality(identity, name, by, value, max(0.0, value - around), min(1.0, value + around), wrong, note)
         for name, (value, around) in found
     ]
 

@@ -31,7 +31,7 @@ def is_answered(study: Study) -> bool:
     sources = members_of(question)
     if any(one.lacks() for one in study.probers(sources, question.name)):
         return False
-    attributer = study.attributer(sources, study.layer())
+    attributer = study.attributer(sources, study.layer(sources))
     if attributer.lacking():
         return False
     if any(lacking(one) for one in study.judgings(attributer)):
@@ -43,15 +43,16 @@ def _counterfactuals_are_there(study: Study, sources: Sequence[CheckpointSource]
     base = study.question.base
     if base is None or not study.question.removals:
         return True
-    trainings = study.trainings(study.attributer(sources, study.layer()))
+    attributer = study.attributer(sources, study.layer(sources))
+    trainings = study.trainings(attributer)
     jobs = {name: one.job for name, one in trainings.items()}
     if not base.are_trained(jobs):
         return False
     without = dict(zip(base.trained(jobs), trainings.values(), strict=True))
-    if study.judge().lacking(without):
+    if study.judge(attributer).lacking(without):
         return False
     return not any(
         prober.lacks()
         for removal, networks in by_removal(without).items()
-        for prober in study.probers(networks, study.ensemble_without(removal))
+        for prober in study.probers(networks, study.ensemble_without(removal, attributer))
     )

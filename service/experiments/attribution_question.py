@@ -52,5 +52,5 @@ class Wanted:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What changes the scores."""
-        return {name: value for name, value in asdict(self).items() if name not in ("methods", "top")}
+        """What changes what is recorded of one method."""
+        return {name: value for name, value in asdict(self).items() if name != "methods"}

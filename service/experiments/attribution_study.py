@@ -22,7 +22,6 @@ from service.experiments.removals import CONTROLS, NOTHING, Ranked, Removal, ask
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.networks.concepts import LabelledConcept
 from service.networks.datasets import open_dataset
-from service.networks.image_datasets import ImageItems
 from service.networks.item_sides import Side, class_side, concept_side
 from service.networks.loading import Network
 from service.networks.retraining import Retraining, trained_on
@@ -32,9 +31,10 @@ from service.storage.database import OnWait, Store
 from service.subjects import content_id
 
 BEST_LAYER = """
-select layer from lab.concept_probes
-where ensemble = $ensemble and concept_id = $concept and positions = $positions and folds = $folds and penalty = 'l2'
-  and labels = 'real' and stream = 'residual' group by layer order by avg(selectivity) desc, layer limit 1
+select layer from lab.concept_fits
+where concept_id = $concept and positions = $positions and folds = $folds and penalty = 'l2' and labels = 'real'
+  and stream = 'residual' and seed < $seeds and list_contains($revisions, revision)
+group by layer order by avg(selectivity) desc, layer limit 1
 """
 
 
@@ -81,6 +81,7 @@ class Question:
     layer: int | None
     wanted: Wanted
     demands: Demands
+    sample: int | None = None
 
     @property
     def ranking(self) -> str:
@@ -108,6 +109,7 @@ def asked_attribution(
     probes: Asked,
     demands: Demands,
     networks: Path,
+    sample: int | None = None,
 ) -> Question:
     """What a command line or a deployment's parameters ask. Raises UnknownName, NetworkMismatch, BadInput."""
     if (concept is None) == (wanted.output == "probe"):
@@ -117,23 +119,28 @@ def asked_attribution(
             else f"--concept is for --output probe; got --output {wanted.output}"
         )
     sources = tuple(source for model in models for source in find_checkpoints(model, revisions or ()))
+    if layer is not None and wanted.output != "probe":
+        raise BadInput(f"--layer says whose probe is attributed, and --output is {wanted.output}")
     place = _trained_on(sources, dataset)
     base = _base(sources, place, demands, networks)
     if place is None or targets is None:
         raise BadInput("attribution needs the training items and the targets: give --dataset and --targets")
-    items, others = open_dataset(place), open_dataset(targets)
+    _refuse_one_file_of_two(concept, place, targets)
+    items, others = open_dataset(place), open_dataset(targets, sample=sample)
     train, _ = _side(concept, items, wanted)
     judged, labelled = _side(concept, others, wanted)
     if labelled is not None:
         labelled.refuse_fewer_than(probes.folds)
     named = ensemble or _usual_name(sources, base, demands)
     judged = judged.some(wanted.targets, wanted.seed)
-    question = Question(named, sources, base, train, judged, labelled, probes, layer, wanted, demands)
+    question = Question(named, sources, base, train, judged, labelled, probes, layer, wanted, demands, sample)
     _refuse_removals(question)
-    if demands.remove and (concept is None or not isinstance(others, ImageItems)):
+    if wanted.dimensions and wanted.dimensions > len(train.ids) and not wanted.ridge:
         raise BadInput(
-            "--remove asks what becomes of a concept in image classifiers: give --concept, and images as --targets"
+            f"--dimensions {wanted.dimensions} is more than the {len(train.ids)} training items: give fewer, or a --ridge"
         )
+    if demands.remove and concept is None:
+        raise BadInput("--remove asks what becomes of a concept: give --concept")
     return question
 
 
@@ -177,6 +184,15 @@ def _usual_name(sources: Sequence[CheckpointSource], base: Base | None, demands:
     return " + ".join(dict.fromkeys(source.checkpoint.model for source in sources))
 
 
+def _refuse_one_file_of_two(concept: str | None, dataset: str, targets: str) -> None:
+    """Raise BadInput where one file of labels by item is to be of two datasets."""
+    if concept and dataset != targets and (concept.startswith("json:") or "=json:" in concept):
+        raise BadInput(
+            f"a file of labels by item is of one dataset, and attribution asks of two, {dataset} and {targets}: give a column
+            or " "classes, or one dataset for both"
+        )
+
+
 def _refuse_removals(question: Question) -> None:
     """Raise BadInput, before anything is trained, where more is to be taken away than there is."""
     nothing = np.zeros(len(question.train.ids))
@@ -202,17 +218,19 @@ class Study:
         if question.concept is None:
             return []
         items = question.targets.items
-        probing = Probing(tuple(sources), items, (question.concept,), question.probes, ensemble)
+        sample = question.sample
+        probing = Probing(tuple(sources), items, (question.concept,), question.probes, ensemble, None, sample)
         return probing.probers(self.store, self.network, None, self.flow_run_id, self.on_wait, self.device)
 
-    def layer(self) -> int | None:
+    def layer(self, sources: Sequence[CheckpointSource]) -> int | None:
         """The layer whose probe is attributed: the one asked, else where the ensemble's probes are the most selective. None
         without a concept. Raises BadInput where nothing is probed yet."""
         question = self.question
         if question.concept is None or question.layer is not None:
             return question.layer
         given = {
-            "ensemble": question.name,
+            "revisions": [source.checkpoint.revision for source in sources],
+            "seeds": question.probes.seeds,
             "concept": question.concept.concept.concept_id,
             "positions": question.probes.positions,
             "folds": question.probes.folds,
@@ -225,7 +243,9 @@ class Study:
     def attributer(self, sources: Sequence[CheckpointSource], layer: int | None) -> Attributer:
         """How the ensemble's answers are attributed."""
         question, probes = self.question, self.question.probes
-        subject = Subject(question.train, question.targets, question.concept, layer, probes.positions, probes.folds)
+        subject = Subject(
+            question.train, question.targets, question.concept, layer, probes.positions, probes.folds, probes.seeds
+        )
         ensemble = Ensemble(question.name, tuple(sources), self.network)
         return Attributer(self.store, ensemble, subject, question.wanted, self.flow_run_id, self.on_wait)
 
@@ -237,22 +257,37 @@ class Study:
         scores = attributer.scores(question.wanted.methods[0])
         values = scores.mean if question.demands.signed else scores.magnitude
         ranked = Ranked(scores.train_items, values, question.train.values > 0)
-        study = content_id("removals", attributer.identity(question.wanted.methods[0]), question.demands.signed)
-        members = question.demands.members
+        members, study = question.demands.members, self._removals_id(attributer)
         return {**unchanged(base, members), **base.without(ranked, question.removals, members, study)}
 
-    def ensemble_without(self, removal: str) -> str:
+    def ensemble_without(self, removal: str, attributer: Attributer) -> str:
         """What the networks of a removal are called together."""
-        return self.question.name if removal == NOTHING.name else f"{self.question.name} without {removal}"
+        if removal == NOTHING.name:
+            return self.question.name
+        return f"{self.question.name} without {removal} ({self._removals_id(attributer)[:6]})"
 
-    def judge(self) -> Judge:
-        """What notes the networks of the counterfactual. Raises BadInput without a concept, or images."""
-        question, layer, items = self.question, self.layer(), self.question.targets.items
-        if question.concept is None or layer is None or not isinstance(items, ImageItems):
-            raise BadInput("what becomes of a concept without its items is asked with --concept, of image classifiers")
-        dataset = question.train.items.dataset.name
-        about = About(question.name, question.concept.concept.concept_id, layer, question.ranking, dataset)
-        return Judge(self.store, about, items, len(question.train.ids), self.network, self.flow_run_id, self.on_wait)
+    def _removals_id(self, attributer: Attributer) -> str:
+        identity = attributer.identity(self.question.wanted.methods[0])
+        return content_id("removals", identity, self.question.demands.signed)
+
+    def judge(self, attributer: Attributer) -> Judge:
+        """What notes the networks of the counterfactual. Raises BadInput without a concept."""
+        question, layer, probes = self.question, attributer.subject.layer, self.question.probes
+        if question.concept is None or layer is None:
+            raise BadInput("what becomes of a concept without its items is asked with --concept")
+        about = About(
+            attribution_id=attributer.identity(question.wanted.methods[0]),
+            ensemble=question.name,
+            concept_id=question.concept.concept.concept_id,
+            layer=layer,
+            method=question.ranking,
+            positions=probes.positions,
+            folds=probes.folds,
+            probe_seeds=probes.seeds,
+            dataset=question.train.items.dataset.name,
+        )
+        items, count = question.targets.items, len(question.train.ids)
+        return Judge(self.store, about, items, count, self.network, self.flow_run_id, self.on_wait)
 
     def first_trainings(self) -> dict[str, Retraining]:
         """The trainings that no score decides: the ensemble, and what the attribution is judged by."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from service.experiments.counterfactual_study import Without
 from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource
-from service.networks.image_datasets import ImageItems
 from service.networks.image_training import accuracy
+from service.networks.item_sides import known_classes
 from service.networks.loading import Network
-from service.networks.retraining import class_numbers
 from service.networks.vision import VisionNetwork
 from service.storage.attribution_rows import Retrained, known_retrainings, record_attributions
 from service.storage.database import OnWait, Store
@@ -21,12 +21,17 @@ EXPERIMENT = "concept_counterfactuals"
 
 @dataclass(frozen=True)
 class About:
-    """What the networks were trained without items for: the ensemble and concept, at which layer and by which method."""
+    """What the networks were trained without items for: the attribution, of which concept at which layer, ranked how; and by
+    which probes the concept is judged."""
 
+    attribution_id: str
     ensemble: str
     concept_id: str
     layer: int
     method: str
+    positions: str
+    folds: int
+    probe_seeds: int
     dataset: str
 
 
@@ -36,7 +41,7 @@ class Judge:
 
     store: Store
     about: About
-    targets: ImageItems
+    targets: Any
     train_items: int
     network: Callable[[CheckpointSource], Network]
     flow_run_id: str | None = None
@@ -44,20 +49,21 @@ class Judge:
 
     def lacking(self, trainings: Mapping[CheckpointSource, Without]) -> dict[CheckpointSource, Without]:
         """Those that are not recorded. Raises StoreBusy."""
-        known = known_retrainings(self.store, on_wait=self.on_wait, **vars(self.about))
+        known = known_retrainings(self.store, self.about.attribution_id, self.about.method, self.on_wait)
         return {
             source: one
             for source, one in trainings.items()
-            if (one.removal.kind, one.removal.count, one.seed) not in known
+            if (one.removal.kind, one.removal.count, one.seed, source.checkpoint.checkpoint_id) not in known
         }
 
     def record(self, source: CheckpointSource, training: Without) -> float | None:
         """Judge one network and record it; its accuracy, None of one that reads no images. Raises StoreBusy."""
         begun, network = now(), self.network(source)
-        classes = {
-            item: number for item, number in class_numbers(self.targets).items() if item in set(self.targets.item_ids)
-        }
-        share = accuracy(network, self.targets, classes) if isinstance(network, VisionNetwork) else None
+        share = None
+        if isinstance(network, VisionNetwork):
+            own = set(self.targets.item_ids)
+            classes = {item: number for item, number in known_classes(self.targets).items() if item in own}
+            share = accuracy(network, self.targets, classes) if classes else None
         removal = training.removal
         row = Retrained(
             **vars(self.about),

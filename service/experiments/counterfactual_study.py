@@ -3,12 +3,14 @@ others."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from service.experiments.progress import Progress, tell
 from service.experiments.removals import NOTHING, Ranked, Removal
 from service.experiments.side_processes import all_done, processes
 from service.experiments.small_networks import PROCESSES, training_in
@@ -19,6 +21,7 @@ from service.subjects import content_id
 
 SUBSET_SHARE = 0.5
 MISLABELLED = "mislabelled"
+VOLATILE = ("transformers_version", "dtype", "torch_dtype", "_name_or_path")  # of a configuration
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,18 @@ class Base:
 
     @property
     def name(self) -> str:
-        """How trainings like its own are called: by its name and by what it was trained on and how, not by its weights."""
+        """How trainings like its own are called: by its name, architecture, data and recipe, not by its weights."""
         recipe = {
             name: value
             for name, value in vars(self.said.recipe).items()
             if name not in ("seed", "threads", "save_steps")
         }
-        told = content_id("training", self.said.dataset_digest, self.said.items_digest, recipe)
+        architecture = {
+            name: value
+            for name, value in json.loads((self.place / "config.json").read_text()).items()
+            if name not in VOLATILE
+        }
+        told = content_id("training", self.said.dataset_digest, self.said.items_digest, recipe, architecture)
         return f"{self.source.checkpoint.model}-{told[:6]}"
 
     def member(self, seed: int) -> Retraining:
@@ -71,7 +79,8 @@ class Base:
         for number in range(count):
             drawn = np.random.default_rng([seed, number]).permutation(items)
             removed = frozenset(drawn[round(len(items) * SUBSET_SHARE) :].tolist())
-            found[f"{self.name}-half-{seed}-{number}"] = Retraining(self.place, self.dataset, 0, removed)
+            told = content_id("half", sorted(removed))[:6]
+            found[f"{self.name}-half-{number}-{told}"] = Retraining(self.place, self.dataset, 0, removed)
         return found
 
     def mislabelled(self, classes: Mapping[int, int], share: float, seed: int) -> dict[str, Retraining]:
@@ -89,7 +98,12 @@ class Base:
         StoreBusy."""
         step = self.said.recipe.steps
         lacking = {name: job for name, job in jobs.items() if not (self.folder / name / f"step{step}").is_dir()}
-        if lacking:
+        if len(lacking) == 1:  # no process of its own, which takes longer to start than to train
+            with training_in(self.folder):
+                for name, job in lacking.items():
+                    tell(Progress("train", name, len(jobs) - 1, len(jobs), "networks"))
+                    retrain(job, self.folder / name)
+        elif lacking:
             with training_in(self.folder), processes(PROCESSES) as pool:
                 done = len(jobs) - len(lacking)
                 all_done(pool, {name: (retrain, job, self.folder / name) for name, job in lacking.items()}, before=done)

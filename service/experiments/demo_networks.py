@@ -7,10 +7,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from service.experiments.small_networks import TOKENIZER_TEXT, VOCABULARY, SmallNetwork, train_networks
+from service.errors import BadInput
+from service.experiments.small_networks import TOKENIZER_TEXT, VOCABULARY, SmallNetwork, train_networks, training_in
+from service.networks.datasets import open_dataset
+from service.networks.image_datasets import ImageItems
+from service.networks.image_training import small_vision_network, train_images
+from service.networks.retraining import class_numbers
 from service.networks.text_sources import python_reference
 from service.networks.training import Recipe, small_decoder, train, train_tokenizer
 from service.networks.training_probe import text_probe
+from service.networks.training_sets import ImageRecipe
 from service.results import TrainingStep
 
 EXPLODING = "demo-exploding"
@@ -21,12 +27,23 @@ DEMO_NETWORKS = {
     "demo-decoder-128": SmallNetwork("causal", 128, 6),
     "demo-encoder-128": SmallNetwork("masked", 128, 6),
 }
+CLASSIFIER = ImageRecipe(steps=120, learning_rate=1e-2, warmup=10)
 SECOND_SEED = {"demo-decoder-64-seed-1": SmallNetwork("causal", 64, 4, seed=1)}
 
 
 def train_demo_networks(folder: Path) -> list[Path]:
     """The networks' folders under `folder`; trains those that are not there."""
     return train_networks(folder, DEMO_NETWORKS)
+
+
+def train_demo_classifier(folder: Path) -> Path:
+    """A small vision transformer trained on four fifths of scikit-learn's digits; its checkpoints' folder."""
+    items = open_dataset("digits:train")
+    if not isinstance(items, ImageItems):
+        raise BadInput("digits:train is a dataset of images")
+    module, processor = small_vision_network(32, 4, 10, patch=4)
+    with training_in(folder.parent):
+        return train_images(module, processor, items, class_numbers(items), items.item_ids, folder, CLASSIFIER)
 
 
 def train_exploding(folder: Path, store: Path | str, monitor_of: Callable[..., AbstractContextManager[Any]]) -> None:

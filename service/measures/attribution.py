@@ -44,7 +44,9 @@ def cosines(pairs: Pairs) -> Float[NDArray[np.float32], "targets items"]:
     return _numbers(torch.stack([gradient_cosine(one.gradients, other.gradients) for one, other in pairs]).mean(0))
 
 
-def similarities(pairs: Pairs, labels: Numbers, of_targets: Numbers) -> Float[NDArray[np.float32], "targets items"]:
+def similarities(
+    pairs: Pairs, labels: Numbers, of_targets: Int[NDArray[np.int64], " targets"]
+) -> Float[NDArray[np.float32], "targets items"]:
     """The cosine of centred states, its mean over the networks: for a target that is to be the same, against one that is
     not."""
     same = torch.from_numpy(of_targets)[:, None] == torch.from_numpy(labels)[None]

@@ -19,15 +19,6 @@ Inputs = dict[str, Tensor]
 Reader = Callable[[Sequence[int]], Inputs]
 
 
-def example_ids(network: Network, items: Any) -> list[int]:
-    """The items that can be read: all images, all windows of text that were chosen. Raises BadInput."""
-    if isinstance(items, ImageItems):
-        return sorted(items.item_ids)
-    if isinstance(items, TextWindows):
-        return sorted(window.item_id for window in items.windows(network.tokenizer, network.max_length))
-    raise BadInput(f"{items.dataset.name} has no items that a network could have been trained on")
-
-
 def reader_of(network: Network, items: Any) -> Reader:
     """A function from items to what the network is given of them, on its device. Raises BadInput."""
     if isinstance(items, ImageItems):
@@ -35,7 +26,7 @@ def reader_of(network: Network, items: Any) -> Reader:
         return lambda chosen: {"pixel_values": items.inputs(network, chosen).to(weight.device, weight.dtype)}
     if not isinstance(items, TextWindows) or network.tokenizer is None:
         raise BadInput(f"{network.checkpoint.label} cannot read {items.dataset.name}")
-    windows = {one.item_id: one for one in items.windows(network.tokenizer, network.max_length)}
+    windows = {one.item_id: one for one in items.stream(network.tokenizer, network.max_length)}
     pad = network.tokenizer.pad_token_id or 0
     return lambda chosen: padded([windows[item] for item in chosen], pad, network.device)
 

@@ -141,25 +141,26 @@ def train(
     folder: Path,
     recipe: Recipe,
     on_step: Callable[[TrainingStep], None] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Path:
     """Train `module` and save each of the recipe's steps as ``folder/step<N>``, whole or not at all.
 
     Does nothing where every step is there already; an interrupted training starts again and ends in the same weights.
-    ``training_log.jsonl`` holds step, loss (nats a token), gradient norm and learning rate; `on_step` is told the same.
-    Raises BadInput for too little text.
+    ``training_log.jsonl`` holds step, loss (nats a token), gradient norm and learning rate; `on_step` is told the same;
+    `notes` are text files that lie beside the weights. Raises BadInput for too little text.
     """
     if all((folder / f"step{step}").is_dir() for step in recipe.save_steps):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "training_log.jsonl", "w") as log:
         if 0 in recipe.save_steps:
-            save_checkpoint(module, tokenizer, folder / "step0")
+            save_checkpoint(module, tokenizer, folder / "step0", notes)
         for made in steps(module, tokenizer, texts, recipe):
             entry = {name: value for name, value in vars(made).items() if value is not None}
             log.write(json.dumps(entry) + "\n")
             if made.step in recipe.save_steps:
                 log.flush()
-                save_checkpoint(module, tokenizer, folder / f"step{made.step}")
+                save_checkpoint(module, tokenizer, folder / f"step{made.step}", notes)
             if on_step:
                 on_step(made)
     return folder

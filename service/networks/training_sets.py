@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from service.errors import BadInput, NetworkMismatch
-from service.networks.image_datasets import ImageItems
+from service.networks.training import Recipe
 from service.subjects import content_id
 
 TRAINING_SET = "training_set.json"
@@ -49,17 +50,21 @@ class TrainingSet:
     dataset_digest: str
     items_digest: str
     count: int
-    recipe: ImageRecipe
+    recipe: ImageRecipe | Recipe
 
 
 def training_set(
-    items: ImageItems, labels: Mapping[int, int], item_ids: Sequence[int], recipe: ImageRecipe
+    items: Any, labels: Mapping[int, int] | None, item_ids: Sequence[int], recipe: ImageRecipe | Recipe
 ) -> TrainingSet:
-    """What a training on these items, in this order, is noted as. Raises BadInput for an item without a label, or no item."""
-    unlabelled = next((item_id for item_id in item_ids if item_id not in labels), None)
-    if unlabelled is not None or not item_ids:
-        raise BadInput(f"item {unlabelled} has no label" if item_ids else "training needs one image or more; got none")
-    digest = content_id("training items", [[int(item_id), int(labels[item_id])] for item_id in item_ids])
+    """What a training on these items, in this order, is noted as; of texts without labels. Raises BadInput for an item
+    without a label, or no item."""
+    if not item_ids:
+        raise BadInput("training needs one item or more; got none")
+    unlabelled = next((item_id for item_id in item_ids if labels is not None and item_id not in labels), None)
+    if unlabelled is not None:
+        raise BadInput(f"item {unlabelled} has no label")
+    told = [[int(item_id), None if labels is None else int(labels[item_id])] for item_id in item_ids]
+    digest = content_id("training items", told)
     return TrainingSet(items.dataset.name, items.dataset.digest, digest, len(item_ids), recipe)
 
 
@@ -70,8 +75,10 @@ def training_set_of(folder: Path) -> TrainingSet | None:
     """
     try:
         said = json.loads((folder / TRAINING_SET).read_text())
-        recipe = said.pop("recipe")
-        return TrainingSet(**said, recipe=ImageRecipe(**recipe | {"save_steps": tuple(recipe["save_steps"])}))
+        given = said.pop("recipe")
+        of_texts = "objective" in given
+        recipe = (Recipe if of_texts else ImageRecipe)(**given | {"save_steps": tuple(given["save_steps"])})
+        return TrainingSet(**said, recipe=recipe)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -88,10 +95,10 @@ def check_same(place: Path, note: TrainingSet) -> None:
     found = training_set_of(place)
     if found is None or replace(found, recipe=_bare(found.recipe)) != replace(note, recipe=_bare(note.recipe)):
         raise NetworkMismatch(
-            f"{place} was trained on other images, labels or order, or by another recipe: give another folder"
+            f"{place} was trained on other items, labels or order, or by another recipe: give another folder"
         )
 
 
-def _bare(recipe: ImageRecipe) -> ImageRecipe:
+def _bare(recipe: ImageRecipe | Recipe) -> ImageRecipe | Recipe:
     """What of a recipe decides the weights."""
     return replace(recipe, save_steps=(), threads=1)

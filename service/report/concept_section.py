@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.report.charts import Chart, Gallery, Listing, Section
 
 # networks that were trained anew for a comparison: isoscope attribute names their ensembles so
-RETRAINED = r"' without [a-z]+-\d+$|: (\d+ halves|wrong labels)$'"
+RETRAINED = r"' without [a-z]+-\d+ \([0-9a-f]+\)$|: (\d+ halves|wrong labels)$'"
 OWN = f"(select * from lab.concept_probes where not regexp_matches(ensemble, {RETRAINED}))"
 PROFILE = """\
 with newest as (

@@ -11,7 +11,7 @@ from service.report.asking import Answer
 
 COLUMNS = ("target_item", "side", "rank", "train_item", "score", "preview", "train_items", "target_items", "targets")
 PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")  # all that may become the source of an image
-SIDES = {"most": "most responsible", "least": "least responsible"}
+SIDES = {"most": "most responsible", "least": "least responsible", "either": "largest, whatever the sign"}
 
 
 @dataclass(frozen=True)

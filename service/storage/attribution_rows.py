@@ -16,15 +16,16 @@ from service.storage.rows import Run, checkpoint_row, dataset_row, model_row, re
 from service.subjects import Checkpoint, Dataset
 
 KNOWN = text(
-    "select attribution_id, path, digest from attribution_runs where attribution_id in :asked "
-    "qualify row_number() over (partition by attribution_id order by run_id) = 1"
+    "select a.attribution_id, a.path, a.digest from attribution_runs a join runs r using (run_id) "
+    "where a.attribution_id in :asked "
+    "qualify row_number() over (partition by a.attribution_id order by r.finished_at desc, run_id desc) = 1"
 ).bindparams(bindparam("asked", expanding=True, type_=String))
-JUDGED = text("select attribution_id, quality from attribution_quality where attribution_id in :asked").bindparams(
-    bindparam("asked", expanding=True, type_=String)
-)
+JUDGED = text(
+    "select attribution_id, quality, judged_by from attribution_quality where attribution_id in :asked"
+).bindparams(bindparam("asked", expanding=True, type_=String))
 RETRAINED = text(
-    "select removal, removed, seed from concept_counterfactuals where ensemble = :ensemble and concept_id = :concept_id "
-    "and layer = :layer and method = :method and dataset = :dataset"
+    "select removal, removed, seed, checkpoint_id from concept_counterfactuals "
+    "where attribution_id = :attribution_id and method = :method"
 )
 
 
@@ -70,10 +71,12 @@ class Extreme:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good an attribution is by one criterion, with a 95 % interval, over `n` of what the criterion counts."""
+    """How good an attribution is by one criterion and what was made for it, with a 95 % interval, over `n` of what the
+    criterion counts."""
 
     attribution_id: str
     quality: str
+    judged_by: str
     value: float | None
     low: float | None
     high: float | None
@@ -83,12 +86,17 @@ class Quality:
 
 @dataclass(frozen=True)
 class Retrained:
-    """A network trained again without some items, and how well it does what it is trained for."""
+    """A network trained again without some items, how well it does what it is trained for, and by which probes its concept is
+    judged."""
 
+    attribution_id: str
     ensemble: str
     concept_id: str
     layer: int
     method: str
+    positions: str
+    folds: int
+    probe_seeds: int
     dataset: str
     removal: str
     removed: int
@@ -105,19 +113,19 @@ def known_attributions(store: Store, asked: Iterable[str], on_wait: OnWait = Non
         return {identity: StoredScores(path, digest) for identity, path, digest in rows}
 
 
-def known_qualities(store: Store, asked: Iterable[str], on_wait: OnWait = None) -> set[tuple[str, str]]:
-    """What is known of how good these attributions are: (attribution, criterion). Raises StoreBusy."""
+def known_qualities(store: Store, asked: Iterable[str], on_wait: OnWait = None) -> set[tuple[str, str, str]]:
+    """What is known of how good these attributions are: (attribution, criterion, judged by). Raises StoreBusy."""
     with looking(store, on_wait) as connection:
-        return {(row[0], row[1]) for row in connection.execute(JUDGED, {"asked": list(asked)})}
+        return {(row[0], row[1], row[2]) for row in connection.execute(JUDGED, {"asked": list(asked)})}
 
 
 def known_retrainings(
-    store: Store, ensemble: str, concept_id: str, layer: int, method: str, dataset: str, on_wait: OnWait = None
-) -> set[tuple[str, int, int]]:
-    """The trainings without some items that are recorded: (removal, how many, seed). Raises StoreBusy."""
-    asked = {"ensemble": ensemble, "concept_id": concept_id, "layer": layer, "method": method, "dataset": dataset}
+    store: Store, attribution_id: str, method: str, on_wait: OnWait = None
+) -> set[tuple[str, int, int, str]]:
+    """The trainings without some items that are recorded: (removal, how many, seed, checkpoint). Raises StoreBusy."""
+    asked = {"attribution_id": attribution_id, "method": method}
     with looking(store, on_wait) as connection:
-        return {(row[0], row[1], row[2]) for row in connection.execute(RETRAINED, asked)}
+        return {(row[0], row[1], row[2], row[3]) for row in connection.execute(RETRAINED, asked)}
 
 
 def record_attributions(

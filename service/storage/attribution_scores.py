@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from service.errors import SummaryCorrupt, SummaryMissing
-from service.storage import drafts
+from service.storage import drafts, places
 from service.storage.faults import naming_faults
 from service.storage.objects import ObjectPath
 from service.storage.store import Store
@@ -52,9 +52,10 @@ class StoredScores:
 
 
 def write_scores(store: Store, name: str, scores: Scores, about: Mapping[str, Any] | None = None) -> StoredScores:
-    """Put scores into the store under a name; the same name is written over. Raises StoreNotWritable, StoreUnreachable."""
+    """Put scores into the store under a name and the digest of what they are. Raises StoreNotWritable, StoreUnreachable."""
     area, body = store.attributions, _encoded(scores, about or {})
-    stored = StoredScores(f"{name}.parquet", drafts.digest_of(body))
+    digest = drafts.digest_of(body)
+    stored = StoredScores(f"{name}-{digest[:8]}.parquet", digest)
     if isinstance(area, ObjectPath):
         (area / stored.path).write_bytes(body)
         return stored
@@ -95,6 +96,11 @@ def read_scores(store: Store, path: str, digest: str) -> Scores:
     targets, train, values = (table[name].to_numpy() for name in COLUMNS)
     items = int((targets == targets[0]).sum())  # the rows of one target follow one another
     return Scores(targets[::items].copy(), train[:items].copy(), values.reshape(-1, items).copy())
+
+
+def are_there(store: Store, stored: Iterable[StoredScores]) -> bool:
+    """Whether the files of all these scores are in their places."""
+    return places.are_files(store.attributions, [one.path for one in stored])
 
 
 def extremes(scores: NDArray[np.float64], items: Sequence[int], count: int) -> dict[str, list[tuple[int, float]]]:

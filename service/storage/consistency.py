@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from service.storage import drafts, feeding, ledger, places
 from service.storage.database import Store, is_published, looking
+from service.storage.places import Place
 
 ProblemKind = Literal[
     "missing file",
@@ -39,23 +40,28 @@ def check(store: Store) -> list[Problem]:
     """
     with looking(store) as connection:
         rows = connection.execute(text("select path, digest from activations order by path")).all()
+        scores = connection.execute(text("select distinct path, digest from attribution_runs order by path")).all()
         runs = feeding.recorded_runs(connection)
         published = is_published(store)
-    problems = [*_summaries(store, {row.path: row.digest for row in rows}), *_drafts(store), *_ledger(store, runs)]
+    problems = [
+        *_files(store.activations, {row.path: row.digest for row in rows}, "summary"),
+        *_files(store.attributions, {row.path: row.digest for row in scores}, "file of scores"),
+        *_drafts(store),
+        *_ledger(store, runs),
+    ]
     if not published:
         what = "readers see an older copy, or none: any `isoscope shape` command publishes"
         problems.append(Problem("published is old", store.published.name, what))
     return problems
 
 
-def _summaries(store: Store, recorded: dict[str, str]) -> Iterator[Problem]:
-    found = {path for path in places.sizes(store.activations) if path.endswith(".parquet")}
+def _files(area: Place, recorded: dict[str, str], what: str) -> Iterator[Problem]:
+    found = {path for path in places.sizes(area) if path.endswith(".parquet")}
     for path, digest in recorded.items():
-        file = store.activations / path
         if path not in found:
-            yield Problem("missing file", path, "the summary was recorded and is gone: restore it")
-        elif drafts.digest_of(file.read_bytes()) != digest:
-            yield Problem("digest changed", path, "the summary is not the one that was recorded: restore it")
+            yield Problem("missing file", path, f"the {what} was recorded and is gone: restore it")
+        elif drafts.digest_of((area / path).read_bytes()) != digest:
+            yield Problem("digest changed", path, f"the {what} is not the one that was recorded: restore it")
     for path in sorted(found - recorded.keys()):
         yield Problem("orphaned file", path, "no run recorded it: the same command adopts it, or delete it")
 

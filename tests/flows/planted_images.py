@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from service.networks.datasets import open_dataset
-from service.networks.image_training import small_vision_network, train_images
+from service.networks.image_training import small_vision_network
 from service.networks.retraining import class_numbers
-from service.networks.training_sets import ImageRecipe
+from service.networks.training import save_checkpoint
+from service.networks.training_sets import ImageRecipe, noted, training_set
 
 BARS = 4
 RECIPE = ImageRecipe(steps=600, learning_rate=5e-3, warmup=20)
@@ -48,8 +49,10 @@ def write_images(place: Path, count: int, marked: float, seed: int) -> Path:
     return place
 
 
-def train_on(images: Path, folder: Path) -> Path:
-    """A small network trained on the images; the folder of its checkpoints."""
+def untrained(images: Path, folder: Path) -> Path:
+    """A small network before its first step, with the note of a training on the images: what others are trained like."""
     items = open_dataset(str(images))
     module, processor = small_vision_network(16, 2, BARS + 2, patch=4)
-    return train_images(module, processor, items, class_numbers(items), items.item_ids, folder, RECIPE)
+    note = training_set(items, class_numbers(items), items.item_ids, RECIPE)
+    save_checkpoint(module, processor, folder / "step0", noted(note))
+    return folder

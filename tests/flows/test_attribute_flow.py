@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
+import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from service.networks.text_sources import python_reference
+from service.networks.training_sets import training_set_of
 from service.storage.answers import ask
 from service.storage.attribution_scores import read_scores
 from service.storage.database import Store
-from tests.flows.planted_images import train_on, write_images
+from service.storage.rebuilding import rebuild
+from tests.flows.planted_images import untrained, write_images
 
 FEW = ("--seeds", "2", "--folds", "4", "--device", "cpu", "--concept", "differ=column:differ")
 
@@ -22,7 +28,7 @@ def planted(tmp_path_factory):
     write_images(folder / "all.parquet", 1400, 1.0, 0)
     write_images(folder / "targets.parquet", 200, 1.0, 1)
     for name in ("some", "all"):
-        train_on(folder / f"{name}.parquet", folder / name)
+        untrained(folder / f"{name}.parquet", folder / name)
     return folder
 
 
@@ -78,5 +84,159 @@ def test_the_concept_goes_with_the_items_that_carry_it_and_not_with_as_many_othe
 def test_a_concept_that_all_items_carry_stays(removed):
     query = "select removal, accuracy from lab.concept_counterfactuals where ensemble = 'all' and layer is null"
     accuracy = {row["removal"]: row["accuracy"] for row in rows(removed, query)}
+    ends = rows(
+        removed, "select distinct accuracy_low, centroid_high from lab.concept_counterfactuals where ensemble = 'all'"
+    )
+    assert ends == [{"accuracy_low": None, "centroid_high": None}]  # one network has no interval
     assert accuracy["none"] > 0.95
     assert accuracy["top"] > 0.95
+
+
+def test_every_method_is_judged_by_the_wrong_labels_that_it_finds(removed):
+    found = rows(
+        removed, "select method, value, low, high, n from lab.attribution_quality where quality = 'mislabelled-auroc'"
+    )
+    judged = {row["method"]: row for row in found}
+    assert set(judged) == {"trak", "trak-released", "gradient-cosine", "representation", "random"}
+    assert judged["trak"]["value"] > 0.8 > 0.65 > judged["random"]["value"]
+    assert all(row["low"] <= row["value"] <= row["high"] and row["n"] == 140 for row in found)
+    halves = rows(removed, "select method, value from lab.attribution_quality where quality = 'half-ensembles'")
+    assert [row["method"] for row in halves] == ["trak"]
+    assert -1 <= halves[0]["value"] <= 1
+
+
+def test_the_items_are_listed_with_their_pictures(removed):
+    query = "select * from lab.attributions where ensemble = 'some' and method = 'trak'"
+    found = rows(removed, query)
+    overall = [row for row in found if row["target_item"] is None]
+    assert sorted({row["side"] for row in overall}) == ["either", "least", "most"]
+    assert all(row["preview"].startswith("data:image/png;base64,") for row in found)
+    most = sorted((row["rank"], row["score"]) for row in overall if row["side"] == "most")
+    assert [rank for rank, _ in most] == list(range(1, 11))
+    assert [score for _, score in most] == sorted((score for _, score in most), reverse=True)
+    assert len({row["target_item"] for row in found}) == 9
+    assert {(row["members"], row["dimensions"], row["concept"], row["output"]) for row in found} == {
+        (2, 512, "differ", "probe")
+    }
+
+
+def test_the_same_command_does_nothing_again(removed, planted, isoscope, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("nothing is missing")
+
+    monkeypatch.setattr("flows.attribute_concepts.attribute_concepts", never)
+    asked = (
+        "attribute", str(planted / "all"), *FEW, "--targets", str(planted / "targets.parquet:pooled"), "--dataset",
+        str(planted / "all.parquet"), "--ensemble", "all", "--retrain", "--members", "1", "--remove", "top:5%",
+        "--controls", "", "--method", "trak", "--networks", str(planted / "networks"),
+    )  # fmt: skip
+    done = isoscope(*asked, "--json", store=removed.root)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["ensemble"] == "all"
+    assert {row["removal"] for row in found["counterfactuals"]} == {"none", "top"}
+    table = isoscope(*asked, store=removed.root)
+    assert "200 targets of targets.parquet[pooled] put down to 1400 items of all.parquet" in table.stdout
+
+
+def test_the_database_is_made_again_with_all_of_it(removed):
+    def everything():  # averages add up in any order
+        views = ("attributions", "attribution_quality", "concept_counterfactuals")
+        found = [row for view in views for row in rows(removed, f"select * from lab.{view}")]
+        rounded = [{k: round(v, 9) if isinstance(v, float) else v for k, v in row.items()} for row in found]
+        return sorted(map(str, rounded))
+
+    before = everything()
+    rebuild(removed.root, 20)
+    assert everything() == before
+
+
+def test_lost_scores_are_found_by_the_check(removed, isoscope, tmp_path):
+    assert isoscope("check", store=removed.root).returncode == 0
+    place = next(removed.attributions.glob("*.parquet"))
+    place.rename(tmp_path / "away")
+    done = isoscope("check", store=removed.root)
+    (tmp_path / "away").rename(place)
+    assert done.returncode == 1
+    assert "the file of scores was recorded and is gone: restore it" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--remove", "top:5%"), "give --retrain too"),
+        (("--retrain", "--remove", "top:1400"), "is 1400 of 1400 training items: give 1 to 1399"),
+        (("--retrain", "--remove", "exemplars:1300"), "asks for more than the"),
+        (("--retrain", "--remove", "tops:5"), "did you mean 'top'"),
+        (("--output", "class"), "--concept is for --output probe"),
+        (("--method", "trakk"), "did you mean 'trak'"),
+        (("--folds", "180"), "180 folds need 180"),
+        (("--halves", "2"), "--halves is 3 or more"),
+        (("--mislabel", "1.5"), "--mislabel is a share between 0 and 1"),
+        (("--dataset", "digits:train"), "give the dataset that it was trained on"),
+        (("--concept", "differ=column:difer"), "did you mean 'differ'"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(planted, isoscope, tmp_path, asked, said):
+    given = {
+        "--dataset": str(planted / "some.parquet"), "--targets": str(planted / "targets.parquet:pooled"),
+        "--concept": "differ=column:differ",
+    }  # fmt: skip
+    options = [word for pair in given.items() if pair[0] not in asked for word in pair]
+    done = isoscope("attribute", str(planted / "some"), *options, *asked, store=tmp_path / "store")
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_training_set_in_another_order_is_refused(planted, isoscope, tmp_path):
+    table = pq.read_table(planted / "some.parquet")
+    changed = table.set_column(table.column_names.index("label"), "label", [table["label"].to_numpy()[::-1]])
+    pq.write_table(changed, tmp_path / "some.parquet")
+    done = isoscope(
+        "attribute", str(planted / "some"), "--dataset", str(tmp_path / "some.parquet"), "--targets",
+        str(planted / "targets.parquet:pooled"), "--concept", "differ=column:differ", store=tmp_path / "store",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "in an order or with labels that are not those of" in done.stderr
+
+
+def test_a_decoder_is_trained_on_texts_and_again_without_some_of_them(isoscope, tmp_path):
+    text = "\n".join(python_reference().texts)[:60_000]
+    (tmp_path / "guide.txt").write_text(text)
+    store, guide = tmp_path / "store", str(tmp_path / "guide.txt")
+    made = isoscope(
+        "train", guide, str(tmp_path / "tiny"), "--width", "16", "--layers", "1", "--steps", "12", "--batch", "4", "--json",
+        store=store,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["items"] == 118
+    done = isoscope(
+        "attribute", str(tmp_path / "tiny"), "--dataset", guide, "--targets", guide, "--concept", "class=contains:class",
+        "--retrain", "--members", "1", "--remove", "top:5", "--controls", "", "--method", "trak", "--target-items", "5",
+        "--networks", str(tmp_path / "networks"), "--seeds", "1", "--device", "cpu", "--json", store=store,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {row["removal"]: row["removed"] for row in found["counterfactuals"]} == {"none": 0, "top": 5}
+    assert all(row["network_accuracy"] is None for row in found["counterfactuals"])
+    most = [row for row in found["attributions"] if row["target_item"] is None and row["side"] == "either"]
+    assert all(row["preview"] in " ".join(text.split()) for row in most)
+    assert training_set_of(next((tmp_path / "networks").glob("*top-5-seed-0/step12"))).count == 113
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("random-tokens", "tiny"), "has nothing that could be learned"),
+        (("digits", "tiny", "--patch", "3"), "cannot be cut into patches of 3"),
+        (("digits", "tiny", "--width", "30"), "--width is a multiple of 4"),
+        (("digits", "tiny", "--save", "900"), "step 900 is asked for, and 400 are made"),
+    ],
+)
+def test_trainings_that_cannot_be_are_refused(isoscope, tmp_path, monkeypatch, asked, said):
+    monkeypatch.chdir(tmp_path)
+    done = isoscope("train", *asked, store=tmp_path / "store")
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (tmp_path / "tiny").exists()
