@@ -22,7 +22,8 @@ from service.experiments.attribute_concepts import Attributer
 from service.experiments.attribution_judging import Halves, Judging, judged, lacking
 from service.experiments.attribution_plan import members_of
 from service.experiments.attribution_question import METHODS, TARGETS, Wanted
-from service.experiments.attribution_study import Demands, Study, asked_attribution
+from service.experiments.attribution_request import Demands, asked_attribution
+from service.experiments.attribution_study import Study
 from service.experiments.counterfactual_rows import Judge, by_removal
 from service.experiments.counterfactual_study import Without
 from service.experiments.probe_request import Asked

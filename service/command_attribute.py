@@ -93,7 +93,8 @@ def attribute(
     """Put a concept down to training items by TRAK and cheaper methods; take these away, train again, and probe again."""
     from service.experiments.attribution_plan import is_answered
     from service.experiments.attribution_question import METHODS, Wanted
-    from service.experiments.attribution_study import Demands, Study, asked_attribution
+    from service.experiments.attribution_request import Demands, asked_attribution
+    from service.experiments.attribution_study import Study
     from service.experiments.probe_request import Asked
     from service.experiments.progress import tell_waiting
     from service.experiments.runs import no_network

@@ -54,7 +54,7 @@ networks as (
         max(p.auroc) as auroc,
         max(p.selectivity) as selectivity,
         avg(p.chance) as chance,
-        arg_max(p.share_of_weights_50, p.accuracy) as share_of_weights_50,
+        arg_max(p.share_of_weights_50, p.accuracy - 1e-9 * p.layer) as share_of_weights_50,
         sum(p.layer * greatest(p.selectivity, 0)) / nullif(sum(greatest(p.selectivity, 0)), 0) as centroid
     from probed p
     group by all

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.experiments.attribution_judging import lacking
-from service.experiments.attribution_study import Question, Study
+from service.experiments.attribution_request import Question
+from service.experiments.attribution_study import Study
 from service.experiments.counterfactual_rows import by_removal
 from service.experiments.progress import tell_waiting
 from service.networks.checkpoints import CheckpointSource

@@ -1,0 +1,184 @@
+"""From a command line to networks, items, a concept and what is to be done with them: attribution, removal, judging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.errors import BadInput
+from service.experiments.attribution_question import Wanted
+from service.experiments.counterfactual_study import Base
+from service.experiments.probe_request import Asked
+from service.experiments.removals import CONTROLS, Ranked, Removal, asked_removals
+from service.networks.checkpoints import CheckpointSource, find_checkpoints
+from service.networks.concepts import LabelledConcept
+from service.networks.datasets import open_dataset
+from service.networks.item_sides import Side, class_side, concept_side
+from service.networks.retraining import trained_on
+from service.networks.training_sets import training_set_of
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What is asked beside the attribution itself: which items are taken away before networks are trained again, the size of
+    the ensemble that is trained (0: the networks named are it), networks on halves of the items, and the share of wrong labels.
+
+    Items are taken away by the mean size of their scores over the targets; if `signed` by the mean score, in which an item that
+    helps one half of the targets and hinders the other is nothing."""
+
+    remove: str | None = None
+    controls: tuple[str, ...] = CONTROLS
+    members: int = 0
+    halves: int = 0
+    mislabel: float | None = None
+    signed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.remove and not self.members:
+            raise BadInput("--remove says what is taken away before networks are trained again: give --retrain too")
+        if self.halves and self.halves < 3:
+            raise BadInput(f"--halves is 3 or more, or there is nothing to correlate; got {self.halves}")
+        if self.mislabel is not None and not 0 < self.mislabel < 1:
+            raise BadInput(f"--mislabel is a share between 0 and 1; got {self.mislabel}")
+
+    @property
+    def trains(self) -> bool:
+        """Whether any network is to be trained."""
+        return bool(self.members or self.halves or self.mislabel)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is attributed, of which networks, to which items; `base` is the network that is trained anew, where one is."""
+
+    name: str
+    sources: tuple[CheckpointSource, ...]
+    base: Base | None
+    train: Side
+    targets: Side
+    concept: LabelledConcept | None
+    probes: Asked
+    layer: int | None
+    wanted: Wanted
+    demands: Demands
+    sample: int | None = None
+
+    @property
+    def ranking(self) -> str:
+        """By what items are taken away: the first method's scores, by their size or with their sign."""
+        return f"{self.wanted.methods[0]}, signed" if self.demands.signed else self.wanted.methods[0]
+
+    @property
+    def removals(self) -> list[Removal]:
+        """What is taken away, controls and all. Raises BadInput, UnknownName."""
+        if not self.demands.remove:
+            return []
+        exemplars = int((self.train.values > 0).sum())
+        return asked_removals(self.demands.remove, len(self.train.ids), self.demands.controls, exemplars)
+
+
+def asked_attribution(
+    models: Sequence[str],
+    concept: str | None,
+    dataset: str | None,
+    targets: str | None,
+    revisions: Sequence[str] | None,
+    ensemble: str | None,
+    layer: int | None,
+    wanted: Wanted,
+    probes: Asked,
+    demands: Demands,
+    networks: Path,
+    sample: int | None = None,
+) -> Question:
+    """What a command line or a deployment's parameters ask. Raises UnknownName, NetworkMismatch, BadInput."""
+    if (concept is None) == (wanted.output == "probe"):
+        raise BadInput(
+            "the margin of a probe is attributed with --concept NAME=FORM, such as --concept even=classes:0,2,4,6,8"
+            if concept is None
+            else f"--concept is for --output probe; got --output {wanted.output}"
+        )
+    sources = tuple(source for model in models for source in find_checkpoints(model, revisions or ()))
+    if layer is not None and wanted.output != "probe":
+        raise BadInput(f"--layer says whose probe is attributed, and --output is {wanted.output}")
+    place = _trained_on(sources, dataset)
+    base = _base(sources, place, demands, networks)
+    if place is None or targets is None:
+        raise BadInput("attribution needs the training items and the targets: give --dataset and --targets")
+    _refuse_one_file_of_two(concept, place, targets)
+    items, others = open_dataset(place), open_dataset(targets, sample=sample)
+    train, _ = _side(concept, items, wanted)
+    judged, labelled = _side(concept, others, wanted)
+    if labelled is not None:
+        labelled.refuse_fewer_than(probes.folds)
+    named = ensemble or _usual_name(sources, base, demands)
+    judged = judged.some(wanted.targets, wanted.seed)
+    question = Question(named, sources, base, train, judged, labelled, probes, layer, wanted, demands, sample)
+    _refuse_removals(question)
+    if wanted.dimensions and wanted.dimensions > len(train.ids) and not wanted.ridge:
+        raise BadInput(
+            f"--dimensions {wanted.dimensions} is more than the {len(train.ids)} training items: give fewer, or a --ridge"
+        )
+    if demands.remove and concept is None:
+        raise BadInput("--remove asks what becomes of a concept: give --concept")
+    return question
+
+
+def _trained_on(sources: Sequence[CheckpointSource], dataset: str | None) -> str | None:
+    """The name of what the networks were trained on: as they say, which it has to be, or as somebody says of those that say
+    nothing. Raises BadInput, NetworkMismatch."""
+    for source in sources:
+        folder = None if source.hub_revision else Path(source.location)
+        said = training_set_of(folder) if folder else None
+        if folder and said:
+            dataset = dataset or said.dataset
+            trained_on(folder, dataset)
+    return dataset
+
+
+def _base(sources: Sequence[CheckpointSource], dataset: str | None, demands: Demands, networks: Path) -> Base | None:
+    """The one network that is trained anew. Raises BadInput."""
+    if not demands.trains:
+        return None
+    if len(sources) != 1:
+        raise BadInput(f"networks are trained anew like one checkpoint: name one; got {len(sources)}")
+    if sources[0].hub_revision is not None:
+        raise BadInput(
+            f"{sources[0].location} is of the hub and does not say how it was trained: name a local checkpoint"
+        )
+    _, said = trained_on(Path(sources[0].location), dataset or "")
+    return Base(sources[0], dataset or said.dataset, said, networks)
+
+
+def _side(concept: str | None, items: Any, wanted: Wanted) -> tuple[Side, LabelledConcept | None]:
+    if concept is not None:
+        return concept_side(concept, items, items.item_ids)
+    if wanted.output == "class":
+        return class_side(items, items.item_ids), None
+    return Side(items, tuple(sorted(items.item_ids)), {}), None
+
+
+def _usual_name(sources: Sequence[CheckpointSource], base: Base | None, demands: Demands) -> str:
+    if base is not None and demands.members:
+        return f"{base.name} x {demands.members}"
+    return " + ".join(dict.fromkeys(source.checkpoint.model for source in sources))
+
+
+def _refuse_one_file_of_two(concept: str | None, dataset: str, targets: str) -> None:
+    """Raise BadInput where one file of labels by item is to be of two datasets."""
+    if concept and dataset != targets and (concept.startswith("json:") or "=json:" in concept):
+        raise BadInput(
+            f"a file of labels by item is of one dataset, and {dataset} and {targets} are two: give a column or classes"
+        )
+
+
+def _refuse_removals(question: Question) -> None:
+    """Raise BadInput, before anything is trained, where more is to be taken away than there is."""
+    nothing = np.zeros(len(question.train.ids))
+    ranked = Ranked(np.array(question.train.ids), nothing, question.train.values > 0)
+    for removal in question.removals:
+        ranked.removed(removal, 0)
