@@ -24,10 +24,11 @@ WORDS = 4  # of 64 bits, that one count of the generator gives
 class Projection:
     """A random linear map from any number of coordinates to `width`, which keeps inner products in expectation.
 
-    ``sparse``: each coordinate goes to `nonzeros` places with +-1 / sqrt(nonzeros), one in each of as many blocks of the
-    width. ``rademacher``: to all of them, with +-1 / sqrt(width); TRAK's own, there without the division. The variance of
-    an inner product is (|x|^2 |y|^2 + <x, y>^2 - 2 sum_i x_i^2 y_i^2) / width for both (where `nonzeros` divides the width);
-    the sparse one has heavier tails where few coordinates hold most of a vector, the more so the fewer its non-zeros.
+    ``sparse``: each coordinate goes to `nonzeros` places (to all of a narrower width) with +-1 / sqrt(nonzeros), one in each of
+    as many blocks of the width. ``rademacher``: to all of them, with +-1 / sqrt(width); TRAK's own, there without the division.
+    The variance of an inner product is (|x|^2 |y|^2 + <x, y>^2 - 2 sum_i x_i^2 y_i^2) / width for both (where `nonzeros`
+    divides the width); the sparse one has heavier tails where few coordinates hold most of a vector, the more so the fewer its
+    non-zeros.
 
     Entries are drawn by a counter-based generator (Philox) keyed by `seed` and `member` and counted by coordinate: they
     depend on nothing else, not on rows, parts or device. The members of an ensemble are to have projections of their own.
@@ -46,10 +47,15 @@ class Projection:
     def __post_init__(self) -> None:
         if self.kind not in TILES:
             raise BadInput(f"unknown kind of projection {self.kind!r}: give {' or '.join(TILES)}")
-        if not 1 <= self.nonzeros <= self.width and self.kind == "sparse":
-            raise BadInput(f"a coordinate cannot have {self.nonzeros} non-zeros in {self.width} dimensions")
         if self.width < 1:
             raise BadInput(f"a projection needs one dimension at least; got {self.width}")
+        if self.nonzeros < 1 and self.kind == "sparse":
+            raise BadInput(f"a coordinate needs one non-zero at least; got {self.nonzeros}")
+
+    @property
+    def filled(self) -> int:
+        """How many places a coordinate goes to."""
+        return min(self.nonzeros, self.width) if self.kind == "sparse" else self.width
 
     def __call__(self, *parts: Float[Tensor, "_ _"]) -> Float[Tensor, "examples width"]:
         """The rows that the parts make side by side, projected: in float64 where they are, else in float32.
@@ -63,7 +69,7 @@ class Projection:
         add = self._add_sparse if self.kind == "sparse" else self._add_signs
         for start, tile in _tiles(parts, TILES[self.kind], total):
             add(total, start, tile)
-        scale = (self.nonzeros if self.kind == "sparse" else self.width) ** -0.5
+        scale = self.filled**-0.5
         return total.T.mul(scale).contiguous()
 
     def matrix(self, coordinates: int) -> Float[Tensor, "coordinates width"]:
@@ -71,7 +77,7 @@ class Projection:
         return self(torch.eye(coordinates, dtype=torch.float64))
 
     def _add_sparse(self, total: Tensor, start: int, tile: Float[Tensor, "coordinates examples"]) -> None:
-        index, offsets, signs = _bags(self.seed, self.member, self.width, self.nonzeros, start, len(tile))
+        index, offsets, signs = _bags(self.seed, self.member, self.width, self.filled, start, len(tile))
         index, offsets, signs = (one.to(tile.device) for one in (index, offsets, signs))
         total += embedding_bag(index, tile, offsets, mode="sum", per_sample_weights=signs.to(tile.dtype))
 

@@ -14,6 +14,8 @@ from service.networks.batches import padded
 from service.networks.datasets import TextWindows
 from service.networks.image_datasets import ImageItems
 from service.networks.loading import Network
+from service.networks.places import grid_of, patch_grid
+from service.networks.vision import VisionNetwork
 
 Inputs = dict[str, Tensor]
 Reader = Callable[[Sequence[int]], Inputs]
@@ -31,8 +33,15 @@ def reader_of(network: Network, items: Any) -> Reader:
     return lambda chosen: padded([windows[item] for item in chosen], pad, network.device)
 
 
+def leading_tokens(network: Network, layer: int) -> int:
+    """How many tokens of a layer lie nowhere in an image (a class token, registers); 0 of a network that reads text."""
+    if not isinstance(network, VisionNetwork):
+        return 0
+    return grid_of(network.found.shapes[layer], patch_grid(getattr(network.module, "config", None))).leading
+
+
 def pooled_states(network: Network, layer: int, inputs: Inputs) -> Float[Tensor, "examples width"]:
-    """The states of a layer, the mean over each example's places, padding left out."""
+    """The states of a layer, the mean over each example's places; padding and leading tokens of images are left out."""
     found: list[Tensor] = []
 
     def take(depth: int, states: Tensor) -> None:
@@ -40,14 +49,11 @@ def pooled_states(network: Network, layer: int, inputs: Inputs) -> Float[Tensor,
             found.append(states.float())
 
     with torch.inference_mode(), network.blocks.capturing(take):
-        if "pixel_values" in inputs:
-            network.read(inputs)
-        else:
-            network.module(**inputs)
+        network.read(inputs)
     states = found[0]
     if states.ndim == 4:  # of a convolution
         states = states.flatten(2).mT
     mask = inputs.get("attention_mask")
     if states.ndim == 3 and mask is not None:
         return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    return states.mean(1) if states.ndim == 3 else states
+    return states[:, leading_tokens(network, layer) :].mean(1) if states.ndim == 3 else states

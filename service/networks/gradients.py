@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from service.errors import BadInput
-from service.networks.output_functions import Capturing, OutputFunction, Values, states_at
+from service.networks.output_functions import Capturing, OutputFunction, Run, Values, states_at
 
 LARGEST_CHUNK = 64
 CHUNK_BYTES = 2**28  # of gradients, in float32; while they are computed, about twice that is held
@@ -100,10 +99,9 @@ class ExampleGradients:
         return _gathered(gradients, (outputs, doubts)), False
 
     def _of_one(self, weights: Values, inputs: Values, targets: Values) -> tuple[Tensor, Tensor]:
-        def run(**given: Any) -> Any:
-            return functional_call(self.module, weights, (), given)
-
-        return self.output(run, {name: values[None] for name, values in inputs.items()}, targets)
+        return self.output(
+            run_with(self.module, weights), {name: values[None] for name, values in inputs.items()}, targets
+        )
 
 
 def parameters_below(module: nn.Module, capturing: Capturing, layer: int, inputs: Values) -> tuple[str, ...]:
@@ -117,15 +115,23 @@ def parameters_below(module: nn.Module, capturing: Capturing, layer: int, inputs
         if weight.is_floating_point()
     }
     with torch.enable_grad():
-        states = states_at(capturing, layer, partial(_called, module, weights), inputs)
+        states = states_at(capturing, layer, run_with(module, weights), inputs)
         if not states.requires_grad:
             raise BadInput(f"layer {layer} has no parameters below it: nothing that could be trained made its states")
         found = torch.autograd.grad(states.sum(), list(weights.values()), allow_unused=True)
     return tuple(name for name, gradient in zip(weights, found, strict=True) if gradient is not None)
 
 
-def _called(module: nn.Module, weights: Values, **inputs: Any) -> Any:
-    return functional_call(module, weights, (), inputs)
+def run_with(module: nn.Module, weights: Values) -> Run:
+    """The network with other weights, called with inputs by name. Pixels alone go in by place, as `VisionNetwork.read` gives
+    them: somebody's own module calls them as it likes."""
+
+    def run(**inputs: Any) -> Any:
+        if inputs.keys() == {"pixel_values"}:
+            return functional_call(module, weights, (inputs["pixel_values"],))
+        return functional_call(module, weights, (), inputs)
+
+    return run
 
 
 @contextmanager

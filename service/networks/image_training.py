@@ -16,7 +16,7 @@ from service.networks.image_datasets import ImageItems
 from service.networks.processors import HubProcessor, Processor
 from service.networks.threads import working_threads
 from service.networks.training import save_checkpoint, scheduled_rate, seeded
-from service.networks.training_sets import ImageRecipe, check_same, noted, training_set
+from service.networks.training_sets import ImageRecipe, architecture_of, check_same, noted, training_set
 from service.networks.vision import VisionNetwork
 from service.results import TrainingStep
 
@@ -67,14 +67,16 @@ def train_images(
     folder: Path,
     recipe: ImageRecipe,
     on_step: Callable[[TrainingStep], None] | None = None,
+    opened: str | None = None,
 ) -> Path:
     """Train `module` on the items in their order, and save each of the recipe's steps as ``folder/step<N>``, whole or not at
     all.
 
     Does nothing where every step is there and says that it was trained on the same; an interrupted training starts again and
-    ends in the same weights. Raises BadInput, NetworkMismatch (the folder holds another training).
+    ends in the same weights. `opened`, the name that the dataset was opened by, is noted. Raises BadInput, NetworkMismatch (the
+    folder holds another training).
     """
-    note, there = training_set(items, labels, item_ids, recipe), []
+    note, there = training_set(items, labels, item_ids, recipe, opened, architecture_of(module)), []
     for step in recipe.saved:
         place = folder / f"step{step}"
         if place.is_dir():

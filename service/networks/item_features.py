@@ -11,17 +11,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from service.errors import BadInput
-from service.networks.examples import Reader, pooled_states, reader_of
-from service.networks.gradients import ExampleGradients, parameters_below
+from service.networks.examples import Reader, leading_tokens, pooled_states, reader_of
+from service.networks.gradients import ExampleGradients, parameters_below, run_with
 from service.networks.item_sides import Side
 from service.networks.loading import Network
-from service.networks.output_functions import ClassMargin, NextTokenMargin, OutputFunction, ProbeMargin
+from service.networks.output_functions import (
+    ClassMargin,
+    NextTokenMargin,
+    OutputFunction,
+    ProbeMargin,
+    logits_of,
+)
 from service.results import ItemFeatures
 
 BATCH = 64  # items read at a time
 Output = Literal["probe", "class", "next-token"]
 Project = Callable[..., Tensor]
 OnItems = Callable[[int, int], None]
+NEEDED = {"class": "vision", "next-token": "decoder"}  # kinds of networks, by what they alone give
+GIVES = {"vision": "probe or class", "decoder": "probe or next-token", "encoder": "probe"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +43,21 @@ class Probe:
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A network of an ensemble, and the probe at it where a probe's margin is attributed."""
+    """A network of an ensemble, and the probe at it where a probe's margin is attributed.
+
+    Raises BadInput for an output that the network does not have.
+    """
 
     network: Network
     output: Output
     probe: Probe | None = None
+
+    def __post_init__(self) -> None:
+        kind, label = self.network.facts.kind, self.network.checkpoint.label
+        if self.output != "probe" and NEEDED.get(self.output) != kind:
+            raise BadInput(f"{label} ({kind}) gives no {self.output!r}: give --output {GIVES[kind]}")
+        if self.output != "probe" and not self.network.predicts:
+            raise BadInput(f"{label} has no trained head, which {self.output!r} is the margin of: give --output probe")
 
     @property
     def layer(self) -> int:
@@ -48,22 +66,45 @@ class Member:
 
     @property
     def function(self) -> OutputFunction:
-        """The output that is attributed, as a function of one example."""
+        """The output that is attributed, as a function of one example. Raises BadInput without the probe that it needs."""
         if self.probe is not None:
+            leading = leading_tokens(self.network, self.probe.layer)
             capturing = self.network.blocks.capturing
-            return ProbeMargin(capturing, self.probe.layer, self.probe.weights, self.probe.bias)
+            return ProbeMargin(capturing, self.probe.layer, self.probe.weights, self.probe.bias, leading)
+        if self.output == "probe":
+            raise BadInput(f"{self.network.checkpoint.label} was given no probe, whose margin is asked for")
         return ClassMargin() if self.output == "class" else NextTokenMargin()
 
     @property
     def trained_function(self) -> OutputFunction:
-        """What the network was trained to say of one example. Raises BadInput for an encoder."""
+        """What the network was trained to say of one example. Raises BadInput for an encoder, or without a trained head."""
         kind = self.network.facts.kind
         if kind == "encoder":
             raise BadInput(
                 f"{self.network.checkpoint.label} is an encoder, whose masked training has no margin of an item: give --method "
                 "trak-released, representation or random"
             )
+        if not self.network.predicts:
+            raise BadInput(
+                f"{self.network.checkpoint.label} has no trained head, so that what it was trained to say is not known: give "
+                "--method trak-released, representation or random"
+            )
         return ClassMargin() if kind == "vision" else NextTokenMargin()
+
+    def classes(self, read: Reader, side: Side) -> int:
+        """How many classes a classifier tells. Raises BadInput where it gives no class scores."""
+        try:
+            with torch.inference_mode():
+                scores = logits_of(self.network.read(read(side.ids[:1])))
+            shape = tuple(scores.shape)
+        except (KeyError, IndexError, TypeError, AttributeError):
+            shape = ()
+        if len(shape) != 2:
+            told = f"an output of shape {shape}" if shape else "no tensor"
+            raise BadInput(
+                f"{self.network.checkpoint.label} gives {told}, and class scores have the shape (items, classes)"
+            )
+        return int(shape[1])
 
     def names(self, side: Side) -> tuple[str, ...]:
         """The parameters that the output depends on. Raises BadInput where a layer has none below it."""
@@ -81,7 +122,7 @@ class Member:
         NetworkMismatch."""
         function = self.trained_function if trained else self.function
         gradients = ExampleGradients(self.network.module, self.names(side), function)
-        read, found = reader_of(self.network, side.items), []
+        read, found = self._checked(function, side), []
         for start in range(0, len(side.ids), BATCH):
             if on_items:
                 on_items(start, len(side.ids))
@@ -90,17 +131,47 @@ class Member:
             *(torch.cat([getattr(one, name) for one in found]) for name in ItemFeatures.__dataclass_fields__)
         )
 
-    def outputs(self, side: Side) -> Float[Tensor, " items"]:
-        """The output of every item of a side, without gradients."""
+    def states(self, side: Side, on_items: OnItems | None = None) -> Float[Tensor, "items hidden"]:
+        """The pooled state of every item of a side at `layer`, without gradients: all that representation needs. Raises
+        BadInput."""
         read, found = reader_of(self.network, side.items), []
+        for start in range(0, len(side.ids), BATCH):
+            if on_items:
+                on_items(start, len(side.ids))
+            found.append(pooled_states(self.network, self.layer, read(side.ids[start : start + BATCH])).cpu())
+        return torch.cat(found)
+
+    def outputs(self, side: Side) -> Float[Tensor, " items"]:
+        """The output of every item of a side, without gradients. Raises BadInput."""
+        function = self.function
+        read, found = self._checked(function, side), []
         with torch.inference_mode():
             for start in range(0, len(side.ids), BATCH):
-                inputs, targets = _given(self.function, read, side, start)
+                inputs, targets = _given(function, read, side, start)
                 for row in range(len(next(iter(inputs.values())))):
                     one = {name: values[row : row + 1] for name, values in inputs.items()}
                     about = {name: values[row] for name, values in targets.items()}
-                    found.append(self.function(self.network.module, one, about)[0])
+                    found.append(function(run_with(self.network.module, {}), one, about)[0])
         return torch.stack(found).cpu()
+
+    def _checked(self, function: OutputFunction, side: Side) -> Reader:
+        """What reads the items, after a look at their classes where those are needed. Raises BadInput."""
+        read = reader_of(self.network, side.items)
+        if not isinstance(function, ClassMargin):
+            return read
+        classes = self.classes(read, side)
+        for item in side.ids:
+            label = side.classes.get(item)
+            if label is None:
+                raise BadInput(
+                    f"item {item} of {side.items.dataset.name} has no class, which the network was trained to tell"
+                )
+            if not 0 <= label < classes:
+                raise BadInput(
+                    f"item {item} of {side.items.dataset.name} has class {label}, and {self.network.checkpoint.label} tells "
+                    f"{classes} classes, 0 to {classes - 1}"
+                )
+        return read
 
     def _batch(
         self, gradients: ExampleGradients, projection: Project, read: Reader, side: Side, start: int
@@ -118,8 +189,7 @@ class Member:
 def _given(
     function: OutputFunction, read: Reader, side: Side, start: int
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Some items as the network reads them, and what an output needs to know of each. Raises BadInput for one without a
-    class."""
+    """Some items as the network reads them, and what an output needs to know of each."""
     chosen = side.ids[start : start + BATCH]
     inputs = read(chosen)
     if isinstance(function, NextTokenMargin):
@@ -127,11 +197,6 @@ def _given(
     device = next(iter(inputs.values())).device
     if isinstance(function, ProbeMargin):
         return inputs, {"signs": torch.tensor([side.labels[item] for item in chosen], device=device)}
-    unknown = next((item for item in chosen if item not in side.classes), None)
-    if unknown is not None:
-        raise BadInput(
-            f"item {unknown} of {side.items.dataset.name} has no class, which the network was trained to tell"
-        )
     return inputs, {"labels": torch.tensor([side.classes[item] for item in chosen], device=device)}
 
 

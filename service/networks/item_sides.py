@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.errors import BadInput
 from service.networks.concept_labels import ItemLabels
 from service.networks.concepts import LabelledConcept, find_concept
-from service.networks.retraining import class_numbers
+from service.networks.retraining import LABEL, class_numbers
 from service.subjects import content_id
 
 
@@ -52,8 +52,11 @@ class Side:
         return replace(self, ids=tuple(self.ids[place] for place in sorted(drawn)))
 
 
-def concept_side(asked: str, items: Any, ids: Sequence[int]) -> tuple[Side, LabelledConcept]:
-    """The items that have a label of the concept, each with its sign. Raises UnknownName, BadInput where it is of places."""
+def concept_side(
+    asked: str, items: Any, ids: Sequence[int], names: Mapping[str, int] | None = None
+) -> tuple[Side, LabelledConcept]:
+    """The items that have a label of the concept, each with its sign; `names` as in `class_side`. Raises UnknownName, BadInput
+    where it is of places."""
     found = find_concept(asked, items)
     if not isinstance(found.labels, ItemLabels):
         raise BadInput(
@@ -61,21 +64,24 @@ def concept_side(asked: str, items: Any, ids: Sequence[int]) -> tuple[Side, Labe
             "contains:PATTERN"
         )
     signs = {item: 1 if yes else -1 for item, yes in found.labels.values.items()}
-    return Side(items, tuple(sorted(set(ids) & set(signs))), signs, known_classes(items)), found
+    return Side(items, tuple(sorted(set(ids) & set(signs))), signs, known_classes(items, names)), found
 
 
-def class_side(items: Any, ids: Sequence[int]) -> Side:
-    """The items that have a class. Raises BadInput where none has."""
-    classes = known_classes(items)
+def class_side(items: Any, ids: Sequence[int], names: Mapping[str, int] | None = None) -> Side:
+    """The items that have a class. Its number is that of its name among `names`, those that the network was trained on: each
+    dataset by itself numbers its own. Raises BadInput where none has, UnknownName for one that `names` has not."""
+    classes = known_classes(items, names)
     known = tuple(sorted(set(ids) & set(classes)))
     if not known:
         raise BadInput(f"{items.dataset.name} has no classes: the margin of the true class needs them")
     return Side(items, known, classes, classes)
 
 
-def known_classes(items: Any) -> dict[int, int]:
-    """The class of each item as a number, none where the dataset tells of no classes."""
+def known_classes(items: Any, names: Mapping[str, int] | None = None) -> dict[int, int]:
+    """The class of each item as a number, none where the dataset tells of no classes. Raises UnknownName for one that
+    `names` has not."""
     try:
-        return class_numbers(items)
+        items.column(LABEL)
     except BadInput:
         return {}
+    return class_numbers(items, known=names)

@@ -93,8 +93,9 @@ class ProbeMargin:
 
     `capturing` hands a function the states of every layer by depth while a forward pass runs (`Blocks.capturing`), and what
     comes after `layer` is not computed. The target `signs` is +1 where the example has the concept and -1 where not; without it
-    all are +1. States are pooled by their mean over places, those that `attention_mask` hides left out, or taken at the
-    target `places`. States are (1, width), (1, places, width) or, of a convolution, (1, width, rows, columns).
+    all are +1. States are pooled by their mean over places, those that `attention_mask` hides and the first `leading` (a class
+    token) left out, or taken at the target `places`. States are (1, width), (1, places, width) or, of a convolution, (1, width,
+    rows, columns).
 
     Raises NetworkMismatch where the layer is not called, or its states are not as wide as the probe.
     """
@@ -103,10 +104,11 @@ class ProbeMargin:
     layer: int
     weights: Float[Tensor, " width"]
     intercept: float = 0.0
+    leading: int = 0
 
     def __call__(self, run: Run, inputs: Values, targets: Values) -> tuple[Scalar, Scalar]:
         """f and 1 - p of one example."""
-        state = pooled(states_at(self.capturing, self.layer, run, inputs), inputs, targets)
+        state = pooled(states_at(self.capturing, self.layer, run, inputs), inputs, targets, self.leading)
         if state.shape != self.weights.shape:
             raise NetworkMismatch(f"layer {self.layer} has width {len(state)}, and the probe is of {len(self.weights)}")
         found = state @ self.weights.to(state) + self.intercept
@@ -132,8 +134,11 @@ def states_at(capturing: Capturing, layer: int, run: Run, inputs: Values) -> Ten
     raise NetworkMismatch(f"layer {layer} is not called in a forward pass")
 
 
-def pooled(states: Float[Tensor, "1 *shape"], inputs: Values, targets: Values) -> Float[Tensor, " width"]:
-    """One state of one example: that at the target `places`, or the mean over the places that are no padding."""
+def pooled(
+    states: Float[Tensor, "1 *shape"], inputs: Values, targets: Values, leading: int = 0
+) -> Float[Tensor, " width"]:
+    """One state of one example: that at the target `places`, or the mean over the places that are no padding and none of the
+    `leading` ones."""
     own = states[0].float()
     if own.ndim == 3:
         own = own.flatten(1).T
@@ -143,5 +148,6 @@ def pooled(states: Float[Tensor, "1 *shape"], inputs: Values, targets: Values) -
         return own.index_select(0, targets["places"].reshape(1))[0]
     mask = inputs.get("attention_mask")
     if mask is None or mask.shape[-1] != len(own):
-        return own.mean(0)
-    return (own * mask[0, :, None]).sum(0) / mask[0].sum()
+        return own[leading:].mean(0)
+    there = mask[0, leading:]
+    return (own[leading:] * there[:, None]).sum(0) / there.sum()

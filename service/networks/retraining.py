@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import transformers
 from transformers import (
     AutoConfig,
@@ -16,7 +17,7 @@ from transformers import (
     AutoTokenizer,
 )
 
-from service.errors import BadInput, NetworkMismatch
+from service.errors import BadInput, NetworkMismatch, UnknownName
 from service.networks import solu
 from service.networks.datasets import RandomTokens, TextWindows, open_dataset
 from service.networks.image_datasets import ImageItems
@@ -25,7 +26,7 @@ from service.networks.loading import UNLOADABLE
 from service.networks.processors import HubProcessor
 from service.networks.text_training import in_order, train_windows
 from service.networks.training import Recipe, seeded
-from service.networks.training_sets import ImageRecipe, TrainingSet, training_set, training_set_of
+from service.networks.training_sets import ImageRecipe, TrainingSet, lasting_name, training_set, training_set_of
 from service.networks.vision import channels_of
 
 LABEL = "label"  # the column that image classifiers are trained on
@@ -44,13 +45,35 @@ class Retraining:
     threads: int = 1
 
 
-def class_numbers(items: Any, column: str = LABEL) -> dict[int, int]:
-    """The class of each item as a number: numbers as they are, names by their order. Raises UnknownName, BadInput."""
+def class_numbers(items: Any, column: str = LABEL, known: Mapping[str, int] | None = None) -> dict[int, int]:
+    """The class of each item as a number: that of its name among the `known` ones, which are the dataset's own `class_names` if
+    None. Raises UnknownName (no such column, or a class that is not known), BadInput."""
+    names = class_names(items, column) if known is None else known
+    found = {item: str(value) for item, value in _classes(items, column).items()}
+    for name in sorted(set(found.values()) - set(names)):
+        raise UnknownName.of(f"class of {items.dataset.name}", name, names)
+    return {item: names[name] for item, name in found.items()}
+
+
+def class_names(items: Any, column: str = LABEL) -> dict[str, int]:
+    """The number of each class by its name: whole numbers stand for themselves, names for their place in alphabetical order.
+    Other items' classes have the same numbers where this is handed to `class_numbers`. Raises UnknownName, BadInput."""
+    found = set(_classes(items, column).values())
+    numbers = sorted(value for value in found if isinstance(value, int))
+    if len(numbers) == len(found):
+        return {str(number): number for number in numbers}
+    return {name: number for number, name in enumerate(sorted({str(value) for value in found}))}
+
+
+def _classes(items: Any, column: str) -> dict[int, int | str]:
+    """What a column says of each item that it says something of: whole numbers as such, whatever their type."""
     found = {item: value for item, value in items.column(column).items() if value is not None}
-    if all(isinstance(value, int) for value in found.values()):
-        return {item: int(str(value)) for item, value in found.items()}
-    order = {name: number for number, name in enumerate(sorted({str(value) for value in found.values()}))}
-    return {item: order[str(value)] for item, value in found.items()}
+    whole = (int, float, np.integer, np.floating)
+    return {
+        item: int(value) if isinstance(value, whole) and value == value // 1 else str(value)
+        for item, value in found.items()
+        if value == value  # NaN, which a column of numbers holds where it says nothing
+    }
 
 
 def trained_on(base: Path, dataset: str) -> tuple[ImageItems | TextWindows, TrainingSet]:
@@ -62,21 +85,23 @@ def trained_on(base: Path, dataset: str) -> tuple[ImageItems | TextWindows, Trai
             f"{base} does not say what it was trained on: it needs the training_set.json that Isoscope's trainings leave there"
         )
     items = open_dataset(dataset)
+    again = f"give --dataset {said.opened}" if said.opened else "give the dataset"
+    again += ", as it was then" if said.opened == lasting_name(dataset) else " that it was trained on"
     if isinstance(items, RandomTokens) or isinstance(items, ImageItems) != isinstance(said.recipe, ImageRecipe):
         raise BadInput(
-            f"{base} was trained on {said.dataset}, and {dataset} is of another kind: give --dataset {said.dataset}"
+            f"{base} was trained on {said.dataset}, and {dataset} is of another kind: give --dataset {said.openable}"
         )
     if items.dataset.digest != said.dataset_digest:
         raise BadInput(
             f"{base} was trained on {said.dataset} with digest {said.dataset_digest}, and {items.dataset.name} has digest "
-            f"{items.dataset.digest}: give the dataset that it was trained on"
+            f"{items.dataset.digest}: {again}"
         )
     labels = class_numbers(items) if isinstance(items, ImageItems) else None
     now = training_set(items, labels, ordered(items), said.recipe)
     if now.items_digest != said.items_digest:
         raise BadInput(
             f"{base} was trained on {said.count} items of {said.dataset} in an order or with labels that are not those of "
-            f"{items.dataset.name} ({now.count} items): give the dataset that it was trained on"
+            f"{items.dataset.name} ({now.count} items): {again}"
         )
     return items, said
 
@@ -98,14 +123,13 @@ def retrain(job: Retraining, folder: Path) -> Path:
         labels = class_numbers(items) | dict(job.relabelled)
         of_images = replace(said.recipe, seed=job.seed, threads=job.threads, save_steps=())
         classifier, processor = fresh(job.base, job.seed)
-        train_images(
-            classifier, HubProcessor(processor, channels_of(classifier.config)), items, labels, kept, folder, of_images
-        )
+        readable = HubProcessor(processor, channels_of(classifier.config))
+        train_images(classifier, readable, items, labels, kept, folder, of_images, opened=job.dataset)
     elif isinstance(items, TextWindows) and isinstance(said.recipe, Recipe):
         steps = (said.recipe.steps,)
         of_texts = replace(said.recipe, seed=job.seed, threads=job.threads, save_steps=steps)
         decoder, tokenizer = fresh(job.base, job.seed, of_texts=True)
-        train_windows(decoder, tokenizer, items, kept, folder, of_texts)
+        train_windows(decoder, tokenizer, items, kept, folder, of_texts, opened=job.dataset)
     return place
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from service.networks.datasets import TextWindows
 from service.networks.training import Recipe, train
-from service.networks.training_sets import check_same, noted, training_set
+from service.networks.training_sets import architecture_of, check_same, noted, training_set
 from service.results import TrainingStep
 
 
@@ -21,13 +21,15 @@ def train_windows(
     folder: Path,
     recipe: Recipe,
     on_step: Callable[[TrainingStep], None] | None = None,
+    opened: str | None = None,
 ) -> Path:
     """Train `module` on the texts of the items, one after another, and save each of the recipe's steps as ``folder/step<N>``.
 
-    Does nothing where every step is there and says that it was trained on the same. Raises BadInput for too little text,
-    NetworkMismatch where the folder holds another training.
+    Does nothing where every step is there and says that it was trained on the same. `opened`, the name that the dataset was
+    opened by, is noted. Raises BadInput for too little text, NetworkMismatch where the folder holds another training.
     """
-    note, texts = training_set(items, None, item_ids, recipe), dict(items.texts)
+    note = training_set(items, None, item_ids, recipe, opened, architecture_of(module))
+    texts = dict(items.texts)
     for place in (folder / f"step{step}" for step in recipe.save_steps):
         if place.is_dir():
             check_same(place, note)

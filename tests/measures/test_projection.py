@@ -125,11 +125,18 @@ SPARSE = [[0, 0, 0, -1, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1, 0], [0, 0, 0, -1, 0, 
 SIGNS = [[1, 1, 1, -1, -1, -1, 1, -1], [1, -1, 1, 1, -1, 1, 1, 1], [-1, 1, 1, -1, 1, 1, 1, -1]]
 
 
+def test_a_width_below_the_non_zeros_is_filled():
+    narrow = Projection(3, seed=2, nonzeros=8).matrix(50)
+    assert torch.equal(narrow, Projection(3, seed=2, nonzeros=3).matrix(50))
+    assert torch.allclose(narrow.abs(), torch.full((50, 3), 3**-0.5, dtype=torch.float64))
+    assert Projection(1).matrix(4).abs().tolist() == [[1.0]] * 4
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(BadInput, match=r"^unknown kind of projection 'dense': give sparse or rademacher$"):
         Projection(8, kind="dense")
-    with pytest.raises(BadInput, match=r"^a coordinate cannot have 4 non-zeros in 3 dimensions$"):
-        Projection(3)
+    with pytest.raises(BadInput, match=r"^a coordinate needs one non-zero at least; got 0$"):
+        Projection(3, nonzeros=0)
     with pytest.raises(BadInput, match=r"^a projection needs one dimension at least; got 0$"):
         Projection(0, kind="rademacher")
     with pytest.raises(BadShape, match=r"^the parts of a row need the same rows; got \[2, 3\]$"):
