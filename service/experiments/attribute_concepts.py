@@ -17,7 +17,7 @@ from service.measures import attribution
 from service.measures.projection import Projection
 from service.networks.checkpoints import CheckpointSource
 from service.networks.concepts import LabelledConcept
-from service.networks.item_features import Member, OnItems, Probe, mean_weights
+from service.networks.item_features import Member, OnItems, Probe, mean_weights, without_gradients
 from service.networks.item_sides import Side
 from service.networks.loading import Network
 from service.results import ItemFeatures, NetworkFacts
@@ -30,6 +30,7 @@ from service.subjects import Checkpoint, content_id
 EXPERIMENT = "attribute_concepts"
 AGREEMENT = "half-ensembles"
 HALVED = "two halves of the ensemble"
+OF_GRADIENTS = {"trak", "gradient-cosine"}
 SHOWN_TARGETS = 8  # whose own most and least responsible items are recorded, beside those of the mean over all targets
 PREVIEW = 160  # characters of a text
 
@@ -113,7 +114,8 @@ class Attributer:
         if not methods:
             return []
         released = self._pairs(trained=False) if RELEASED in methods else []
-        pairs = self._pairs(trained=True) if set(methods) - {RELEASED} else released
+        others = set(methods) - {RELEASED}
+        pairs = self._pairs(trained=True) if others & OF_GRADIENTS else self._states() if others else released
         found = [self._attributed(method, released if method == RELEASED else pairs) for method in methods]
         run = ended_run(
             EXPERIMENT,
@@ -160,6 +162,15 @@ class Attributer:
             found.append((train, member.features(subject.targets, projection, self._told(source, "targets"))))
         return found
 
+    def _states(self) -> list[tuple[ItemFeatures, ItemFeatures]]:
+        """The states alone of training items and targets, by every member: any network has them."""
+        sides, found = (self.subject.train, self.subject.targets), []
+        for source in self.ensemble.sources:
+            member = self.member(source)
+            one, other = (without_gradients(member.states(side, self._told(source, "states"))) for side in sides)
+            found.append((one, other))
+        return found
+
     def _told(self, source: CheckpointSource, what: str) -> OnItems:
         label = f"{source.checkpoint.label}: {what}"
         return lambda done, total: tell(Progress("attribute", label, done, total, "items"))
@@ -171,7 +182,7 @@ class Attributer:
         scores = Scores(targets, train, values)
         about = {"ensemble": self.ensemble.name, "method": method, "output": self.wanted.output, "layer": subject.layer}
         stored = write_scores(self.store, identity, scores, about)
-        of_gradients = method not in ("representation", "random")
+        of_gradients = method in OF_GRADIENTS | {RELEASED}
         return Attributed(
             attribution_id=identity,
             ensemble=self.ensemble.name,

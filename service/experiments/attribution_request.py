@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.networks.concepts import LabelledConcept
 from service.networks.datasets import open_dataset
 from service.networks.item_sides import Side, class_side, concept_side
-from service.networks.retraining import trained_on
+from service.networks.retraining import class_names, trained_on
 from service.networks.training_sets import training_set_of
 
 
@@ -112,7 +112,7 @@ def asked_attribution(
     _refuse_one_file_of_two(concept, place, targets)
     items, others = open_dataset(place), open_dataset(targets, sample=sample)
     train, _ = _side(concept, items, wanted)
-    judged, labelled = _side(concept, others, wanted)
+    judged, labelled = _side(concept, others, wanted, class_names(items) if wanted.output == "class" else None)
     if labelled is not None:
         labelled.refuse_fewer_than(probes.folds)
     named = ensemble or _usual_name(sources, base, demands)
@@ -135,7 +135,7 @@ def _trained_on(sources: Sequence[CheckpointSource], dataset: str | None) -> str
         folder = None if source.hub_revision else Path(source.location)
         said = training_set_of(folder) if folder else None
         if folder and said:
-            dataset = dataset or said.dataset
+            dataset = dataset or said.openable
             trained_on(folder, dataset)
     return dataset
 
@@ -151,14 +151,16 @@ def _base(sources: Sequence[CheckpointSource], dataset: str | None, demands: Dem
             f"{sources[0].location} is of the hub and does not say how it was trained: name a local checkpoint"
         )
     _, said = trained_on(Path(sources[0].location), dataset or "")
-    return Base(sources[0], dataset or said.dataset, said, networks)
+    return Base(sources[0], dataset or said.openable, said, networks)
 
 
-def _side(concept: str | None, items: Any, wanted: Wanted) -> tuple[Side, LabelledConcept | None]:
+def _side(
+    concept: str | None, items: Any, wanted: Wanted, names: Mapping[str, int] | None = None
+) -> tuple[Side, LabelledConcept | None]:
     if concept is not None:
         return concept_side(concept, items, items.item_ids)
     if wanted.output == "class":
-        return class_side(items, items.item_ids), None
+        return class_side(items, items.item_ids, names), None
     return Side(items, tuple(sorted(items.item_ids)), {}), None
 
 

@@ -114,8 +114,8 @@ class Study:
             probe_seeds=probes.seeds,
             dataset=question.train.items.dataset.name,
         )
-        items, count = question.targets.items, len(question.train.ids)
-        return Judge(self.store, about, items, count, self.network, self.flow_run_id, self.on_wait)
+        sides = question.targets.items, question.train.items
+        return Judge(self.store, about, *sides, len(question.train.ids), self.network, self.flow_run_id, self.on_wait)
 
     def first_trainings(self) -> dict[str, Retraining]:
         """The trainings that no score decides: the ensemble, and what the attribution is judged by."""

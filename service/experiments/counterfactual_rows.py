@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.errors import BadInput
 from service.experiments.counterfactual_study import Without
 from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource
 from service.networks.image_training import accuracy
-from service.networks.item_sides import known_classes
 from service.networks.loading import Network
+from service.networks.retraining import class_names, class_numbers
 from service.networks.vision import VisionNetwork
 from service.storage.attribution_rows import Retrained, known_retrainings, record_attributions
 from service.storage.database import OnWait, Store
@@ -37,11 +38,13 @@ class About:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """Notes each network, with how often it tells the class of the items that it is probed on."""
+    """Notes each network, with how often it tells the class of the `targets`, where it is probed. `train` is what it was
+    trained on, of which `train_items` were attributed."""
 
     store: Store
     about: About
     targets: Any
+    train: Any
     train_items: int
     network: Callable[[CheckpointSource], Network]
     flow_run_id: str | None = None
@@ -61,8 +64,7 @@ class Judge:
         begun, network = now(), self.network(source)
         share = None
         if isinstance(network, VisionNetwork):
-            own = set(self.targets.item_ids)
-            classes = {item: number for item, number in known_classes(self.targets).items() if item in own}
+            classes = self._classes()
             share = accuracy(network, self.targets, classes) if classes else None
         removal = training.removal
         row = Retrained(
@@ -86,6 +88,15 @@ class Judge:
         networks = [(source.checkpoint, network.facts)]
         record_attributions(self.store, run, networks, [self.targets.dataset], retrained=[row], on_wait=self.on_wait)
         return share
+
+    def _classes(self) -> dict[int, int]:
+        """The class of each target as the training numbers it, none where the training knows other classes or none."""
+        try:
+            names = class_names(self.train)
+            own, found = set(self.targets.item_ids), class_numbers(self.targets, known=names)
+        except BadInput:
+            return {}
+        return {item: number for item, number in found.items() if item in own}
 
 
 def by_removal(trainings: Mapping[CheckpointSource, Without]) -> dict[str, list[CheckpointSource]]:

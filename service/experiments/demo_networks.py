@@ -43,7 +43,9 @@ def train_demo_classifier(folder: Path) -> Path:
         raise BadInput("digits:train is a dataset of images")
     module, processor = small_vision_network(32, 4, 10, patch=4)
     with training_in(folder.parent):
-        return train_images(module, processor, items, class_numbers(items), items.item_ids, folder, CLASSIFIER)
+        return train_images(
+            module, processor, items, class_numbers(items), items.item_ids, folder, CLASSIFIER, opened="digits:train"
+        )
 
 
 def train_exploding(folder: Path, store: Path | str, monitor_of: Callable[..., AbstractContextManager[Any]]) -> None:

@@ -45,16 +45,16 @@ def train_small(dataset: str, out: Path, asked: SmallTraining) -> dict[str, Any]
     items = open_dataset(dataset)
     with training_in(out.parent):
         if isinstance(items, ImageItems):
-            module = _classifier(items, out, asked)
+            module = _classifier(items, out, asked, dataset)
         elif isinstance(items, TextWindows):
-            module = _decoder(items, out, asked)
+            module = _decoder(items, out, asked, dataset)
         else:
             raise BadInput(f"{dataset} has nothing that could be learned: give texts or images")
     parameters = sum(weight.numel() for weight in module.parameters())
     return {"dataset": items.dataset.name, "items": len(items.item_ids), "parameters": parameters, "folder": str(out)}
 
 
-def _classifier(items: ImageItems, out: Path, asked: SmallTraining) -> Any:
+def _classifier(items: ImageItems, out: Path, asked: SmallTraining, opened: str) -> Any:
     classes = class_numbers(items)
     height, width, channels = items.image(items.item_ids[0]).shape
     patch = asked.patch or max(1, height // PATCHES)
@@ -67,11 +67,11 @@ def _classifier(items: ImageItems, out: Path, asked: SmallTraining) -> Any:
     module, processor = small_vision_network(*size, channels, height, patch, asked.seed)
     warmup = max(1, min(40, asked.steps // 10))
     recipe = ImageRecipe(asked.steps, asked.batch, asked.learning_rate, warmup, asked.seed, THREADS, asked.save)
-    train_images(module, processor, items, classes, ordered(items), out, recipe, _telling(out, asked))
+    train_images(module, processor, items, classes, ordered(items), out, recipe, _telling(out, asked), opened)
     return module
 
 
-def _decoder(items: TextWindows, out: Path, asked: SmallTraining) -> Any:
+def _decoder(items: TextWindows, out: Path, asked: SmallTraining, opened: str) -> Any:
     texts = [text[:TOKENIZER_TEXT] for _, text in items.texts[:400]]
     tokenizer = train_tokenizer(texts, VOCABULARY, "causal")
     module = small_decoder(asked.width, asked.layers, len(tokenizer), asked.seed)
@@ -84,7 +84,7 @@ def _decoder(items: TextWindows, out: Path, asked: SmallTraining) -> Any:
         seed=asked.seed,
         threads=THREADS,
     )
-    train_windows(module, tokenizer, items, ordered(items), out, recipe, _telling(out, asked))
+    train_windows(module, tokenizer, items, ordered(items), out, recipe, _telling(out, asked), opened)
     return module
 
 

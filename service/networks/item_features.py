@@ -200,6 +200,12 @@ def _given(
     return inputs, {"labels": torch.tensor([side.classes[item] for item in chosen], device=device)}
 
 
+def without_gradients(states: Float[Tensor, "items hidden"]) -> ItemFeatures:
+    """States with nothing beside them."""
+    nothing = states.new_zeros(len(states))
+    return ItemFeatures(states.new_zeros(len(states), 0), nothing, nothing, states)
+
+
 def mean_weights(found: Sequence[Float[Tensor, " width"]]) -> Float[Tensor, " width"]:
     """The mean of several probes' weights."""
     return torch.stack(list(found)).mean(0)
