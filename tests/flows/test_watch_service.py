@@ -37,7 +37,7 @@ def test_cancelled_it_lets_go_of_the_folder_and_without_a_server_it_goes_on_meas
         (lock,) = service.store.glob("watch-*.lock")
         assert lock_holder(lock)
         service.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-        assert service.finished(run, 20)["state_name"] == "Cancelled"
+        assert service.finished(run, 60)["state_name"] == "Cancelled"
         until(lambda: lock_holder(lock) is None, "the end of the watch")
         patience = {"PREFECT_CLIENT_MAX_RETRIES": "0"}
         watch = stack.enter_context(WatchProcess(folder, service.store, f"{service.address}/api", **patience))

@@ -86,14 +86,18 @@ def some_concept(store, previews=("a text", None), removals=REMOVALS, networks=2
     for (removal, removed), accuracy in removals.items():
         for seed in range(networks):
             checkpoint = a_checkpoint(200, f"{ensemble.replace(' ', '-')}-{removal}-{removed}-{seed}")
-            name = ensemble if removal == "none" else f"{ensemble} without {removal}-{removed}"
+            name = ensemble if removal == "none" else f"{ensemble} without {removal}-{removed} (0a1b2c)"
             members.append((checkpoint, name, accuracy + seed / 10))
-            made = ensemble, CONCEPT.concept_id, 1, "trak", TRAINED_ON.name, removal, removed, 1000 - removed, seed
-            retrained.append(Retrained(*made, checkpoint.checkpoint_id, 0.7 + seed / 10))
+            identity = content_id("attribution", "trak", ensemble)
+            about = identity, ensemble, CONCEPT.concept_id, 1, "trak", "all", 5, 5, TRAINED_ON.name
+            made = removal, removed, 1000 - removed, seed, checkpoint.checkpoint_id
+            retrained.append(Retrained(*about, *made, 0.7 + seed / 10))
     record_members(store, members)
     found = [an_attribution(method, previews, ensemble=ensemble) for method in ("trak", "random")]
-    qualities = [Quality(one.attribution_id, "mislabelled-auroc", 0.7, 0.6, 0.8, 100) for one in found]
-    qualities.append(Quality(found[0].attribution_id, "half-ensembles", None, None, None, 0, "nothing varies"))
+    judged = "mislabelled-auroc", "0.1 of the labels wrong", 0.7, 0.6, 0.8, 100
+    qualities = [Quality(one.attribution_id, *judged) for one in found]
+    nothing = "half-ensembles", "two halves of the ensemble", None, None, None, 0, "nothing varies"
+    qualities.append(Quality(found[0].attribution_id, *nothing))
     run = a_run(members[0][0], 300, experiment="attribute_concepts")
     checkpoints = [(checkpoint, FACTS) for checkpoint, _, _ in members]
     record_attributions(store, run, checkpoints, [DATASET, TRAINED_ON], found, qualities, retrained)

@@ -60,6 +60,7 @@ def test_a_store_makes_itself_on_first_use_and_is_found_again(tmp_path):
     assert {path.name for path in store.root.iterdir()} == {
         ".drafts",
         "activations",
+        "attributions",
         "isoscope.duckdb",
         "isoscope.lock",
         "ledger",
