@@ -19,7 +19,7 @@ from flows.parts import outcomes_of, part
 from flows.probe_concepts import probed
 from flows.progress_artifact import progress_shown, say
 from service.experiments.attribute_concepts import Attributer
-from service.experiments.attribution_judging import Halves, Judging, judged, lacking
+from service.experiments.attribution_judging import Judging, judged, lacking
 from service.experiments.attribution_plan import members_of
 from service.experiments.attribution_question import METHODS, TARGETS, Wanted
 from service.experiments.attribution_request import Demands, asked_attribution
@@ -187,7 +187,7 @@ def answer(study: Study) -> Attributer:
     for judging in study.judgings(attributer):
         if lacking(judging):
             sources = judging.sources()
-            if isinstance(judging, Halves):  # whose output is that of a probe of their own
+            if judging.wants_probes:
                 _probed(study, sources, judging.label)
             _, failures = outcomes_of(judge_attribution, [(judging.label, (judging,))], "judgements")
             raise_together(failures, 1, "attributions could not be judged")

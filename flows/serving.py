@@ -22,7 +22,7 @@ from flows.serving_runner import ServingRunner, end_abandoned
 from service.errors import BadInput, IsoscopeError, StoreBusy
 from service.schedules import Schedule
 from service.settings import Settings
-from service.storage.database import Store, open_store
+from service.storage.database import Store, open_store, publish
 from service.storage.locking import Patience, exclusive, lock_holder
 
 Say = Callable[[str], None]
@@ -64,7 +64,7 @@ class Service:
 
 
 def serve(service: Service, say: Say) -> None:
-    """Serve until SIGTERM or SIGINT. What runs then is told to stop; what it has recorded stays.
+    """Serve until SIGTERM or SIGINT. What runs then is told to stop; what it has recorded stays, and readers see it.
 
     Raises BadInput, UnknownName, StoreBusy and the store's other errors, before anything is registered.
     """
@@ -74,6 +74,7 @@ def serve(service: Service, say: Say) -> None:
     store = open_store(service.settings.store, service.settings.lock_wait)
     with _sole_service(store):
         asyncio.run(_serve(service, say))
+        publish(store)  # a run that was stopped has not
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,9 @@ from service.subjects import Checkpoint, content_id
 EXPERIMENT = "attribute_concepts"
 AGREEMENT = "half-ensembles"
 HALVED = "two halves of the ensemble"
+Pair = tuple[ItemFeatures, ItemFeatures]
 OF_GRADIENTS = {"trak", "gradient-cosine"}
 SHOWN_TARGETS = 8  # whose own most and least responsible items are recorded, beside those of the mean over all targets
-PREVIEW = 160  # characters of a text
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +114,8 @@ class Attributer:
         begun, started, methods = now(), time.perf_counter(), self.lacking()
         if not methods:
             return []
-        released = self._pairs(trained=False) if RELEASED in methods else []
-        others = set(methods) - {RELEASED}
-        pairs = self._pairs(trained=True) if others & OF_GRADIENTS else self._states() if others else released
-        found = [self._attributed(method, released if method == RELEASED else pairs) for method in methods]
+        own, released = self._features(set(methods))
+        found = [self._attributed(method, released if method == RELEASED else own) for method in methods]
         run = ended_run(
             EXPERIMENT,
             {"ensemble": self.ensemble.name, "methods": methods, **self.wanted.parameters},
@@ -128,7 +127,7 @@ class Attributer:
             seconds={"measure": time.perf_counter() - started},
         )
         sides = [self.subject.train.items.dataset, self.subject.targets.items.dataset]
-        qualities = [self._agreement(pairs)] if len(pairs) > 1 and "trak" in methods else []
+        qualities = [self._agreement(own)] if len(own) > 1 and "trak" in methods else []
         networks = list(self.facts.items())
         record_attributions(self.store, run, networks, sides, found, qualities, on_wait=self.on_wait)
         return methods
@@ -151,25 +150,25 @@ class Attributer:
         bias = float(np.mean([one.bias for one in found]))
         return Member(network, "probe", Probe(subject.layer, weights.to(network.device), bias))
 
-    def _pairs(self, trained: bool) -> list[tuple[ItemFeatures, ItemFeatures]]:
-        """Of the training items and of the targets, by every member, each with a projection of its own. Of training items the
-        gradients are those of what the network was `trained` to say, else of the attributed output, as released."""
-        subject, found = self.subject, []
+    def _features(self, methods: set[str]) -> tuple[list[Pair], list[Pair]]:
+        """Of the training items and of the targets, by every member, each with a projection of its own: those that the methods
+        want, and those of TRAK as released, where the training items' gradients are of the attributed output too. States alone
+        where no method wants gradients: any network has them."""
+        subject, own, released = self.subject, list[Pair](), list[Pair]()
         for place, source in enumerate(self.ensemble.sources):
-            member = self.member(source)
+            member, told = self.member(source), partial(self._told, source)
+            if not methods & (OF_GRADIENTS | {RELEASED}):
+                sides = (subject.train, subject.targets)
+                train, targets = (without_gradients(member.states(side, told("states"))) for side in sides)
+                own.append((train, targets))
+                continue
             projection = Projection(self.wanted.width(len(subject.train.ids)), self.wanted.seed, place)
-            train = member.features(subject.train, projection, self._told(source, "training items"), trained)
-            found.append((train, member.features(subject.targets, projection, self._told(source, "targets"))))
-        return found
-
-    def _states(self) -> list[tuple[ItemFeatures, ItemFeatures]]:
-        """The states alone of training items and targets, by every member: any network has them."""
-        sides, found = (self.subject.train, self.subject.targets), []
-        for source in self.ensemble.sources:
-            member = self.member(source)
-            one, other = (without_gradients(member.states(side, self._told(source, "states"))) for side in sides)
-            found.append((one, other))
-        return found
+            targets = member.features(subject.targets, projection, told("targets"))
+            if methods & OF_GRADIENTS:
+                own.append((member.features(subject.train, projection, told("training items"), trained=True), targets))
+            if RELEASED in methods:
+                released.append((member.features(subject.train, projection, told("training items")), targets))
+        return own or released, released
 
     def _told(self, source: CheckpointSource, what: str) -> OnItems:
         label = f"{source.checkpoint.label}: {what}"
@@ -221,7 +220,7 @@ class Attributer:
         for row in range(min(SHOWN_TARGETS, len(scores.target_items))):
             asked[int(scores.target_items[row])] = extremes(scores.values[row].astype(np.float64), items, count)
         return [
-            Extreme(target, side, rank, item, score, preview(self.subject.train, item))
+            Extreme(target, side, rank, item, score, self.subject.train.preview(item))
             for target, sides in asked.items()
             for side, found in sides.items()
             for rank, (item, score) in enumerate(found, 1)
@@ -237,12 +236,3 @@ class Attributer:
         return Quality(
             own, AGREEMENT, HALVED, float(correlations.mean()), float(low), float(high), len(correlations), note
         )
-
-
-def preview(side: Side, item: int) -> str | None:
-    """The beginning of a text, or a picture as a ``data:`` URI."""
-    if hasattr(side.items, "preview"):
-        found: str = side.items.preview(item)
-        return found
-    texts = dict(getattr(side.items, "texts", ()))
-    return " ".join(texts[item].split())[:PREVIEW] if item in texts else None

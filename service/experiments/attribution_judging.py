@@ -12,12 +12,13 @@ from service.experiments.counterfactual_study import Base
 from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
 from service.measures.attribution import foretold, found_wrong, suspicion
-from service.measures.attribution_quality import Detection
+from service.measures.attribution_quality import Detection, auroc_error
 from service.measures.projection import Projection
 from service.networks.checkpoints import CheckpointSource
+from service.networks.class_labels import class_numbers
 from service.networks.item_features import Member
 from service.networks.item_sides import Side
-from service.networks.retraining import Retraining, class_numbers
+from service.networks.retraining import Retraining
 from service.storage.attribution_rows import Quality, known_qualities, record_attributions
 
 DATAMODELING = "linear-datamodeling-score"
@@ -40,6 +41,11 @@ class Judging(Protocol):
     @property
     def by(self) -> str:
         """What is made for it, in words."""
+        ...
+
+    @property
+    def wants_probes(self) -> bool:
+        """Whether its networks are asked what the attributed ones are, so that they need the concept's probes."""
         ...
 
     @property
@@ -74,6 +80,11 @@ class Halves:
     def by(self) -> str:
         """How many networks."""
         return f"{self.count} networks on halves"
+
+    @property
+    def wants_probes(self) -> bool:
+        """They give the attributed output."""
+        return True
 
     @property
     def qualities(self) -> tuple[str, ...]:
@@ -131,6 +142,11 @@ class Mislabelled:
     def by(self) -> str:
         """What share of wrong labels."""
         return f"{self.share:g} of the labels wrong"
+
+    @property
+    def wants_probes(self) -> bool:
+        """It is asked for its classes."""
+        return False
 
     @property
     def qualities(self) -> tuple[str, ...]:
@@ -204,17 +220,10 @@ def judged(judging: Judging) -> int:
 def detected(identity: str, said: Detection, by: str, wrong: int, items: int) -> list[Quality]:
     """AUROC and recall with 95 % intervals, over the items that are wrong."""
     note = f"{wrong} of {items} items had a wrong label"
-    spread = 1.96 * _auroc_error(said.auroc, wrong, items - wrong)
+    spread = 1.96 * auroc_error(said.auroc, wrong, items - wrong)
     error = 1.96 * float(np.sqrt(said.recall * (1 - said.recall) / wrong))
     found = zip(MISLABELLED, ((said.auroc, spread), (said.recall, error)), strict=True)
     return [
         Quality(identity, name, by, value, max(0.0, value - around), min(1.0, value + around), wrong, note)
         for name, (value, around) in found
     ]
-
-
-def _auroc_error(auroc: float, positives: int, negatives: int) -> float:
-    """The standard error of an AUROC. Source: Hanley and McNeil 1982, https://doi.org/10.1148/radiology.143.1.7063747"""
-    one, two = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
-    spread = auroc * (1 - auroc) + (positives - 1) * (one - auroc**2) + (negatives - 1) * (two - auroc**2)
-    return float(np.sqrt(max(spread, 0.0) / (positives * negatives)))

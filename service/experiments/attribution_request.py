@@ -15,11 +15,13 @@ from service.experiments.counterfactual_study import Base
 from service.experiments.probe_request import Asked
 from service.experiments.removals import CONTROLS, Ranked, Removal, asked_removals
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
+from service.networks.class_labels import class_names
 from service.networks.concepts import LabelledConcept
 from service.networks.datasets import open_dataset
 from service.networks.item_sides import Side, class_side, concept_side
-from service.networks.retraining import class_names, trained_on
-from service.networks.training_sets import training_set_of
+from service.networks.retraining import trained_on
+from service.networks.training import Recipe
+from service.networks.training_sets import told_training_set, training_set_of
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,11 @@ def _base(sources: Sequence[CheckpointSource], dataset: str | None, demands: Dem
         raise BadInput(
             f"{sources[0].location} is of the hub and does not say how it was trained: name a local checkpoint"
         )
-    _, said = trained_on(Path(sources[0].location), dataset or "")
+    said = told_training_set(Path(sources[0].location))
+    if demands.mislabel and isinstance(said.recipe, Recipe):
+        raise BadInput(
+            f"--mislabel makes classes wrong, and {sources[0].checkpoint.label} was trained on texts without any"
+        )
     return Base(sources[0], dataset or said.openable, said, networks)
 
 

@@ -9,7 +9,7 @@ from service.errors import BadInput
 from service.experiments.attribute_concepts import Attributer, Ensemble, Subject
 from service.experiments.attribution_judging import Halves, Judging, Mislabelled
 from service.experiments.attribution_request import Question
-from service.experiments.counterfactual_rows import About, Judge
+from service.experiments.counterfactual_rows import Judge
 from service.experiments.counterfactual_study import Without, unchanged
 from service.experiments.probe_concepts import Prober
 from service.experiments.probe_plan import Probing
@@ -18,6 +18,7 @@ from service.networks.checkpoints import CheckpointSource
 from service.networks.loading import Network
 from service.networks.retraining import Retraining
 from service.storage.answers import ask
+from service.storage.attribution_rows import About
 from service.storage.database import OnWait, Store
 from service.subjects import content_id
 

@@ -10,30 +10,14 @@ from service.errors import BadInput
 from service.experiments.counterfactual_study import Without
 from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource
+from service.networks.class_labels import class_names, class_numbers
 from service.networks.image_training import accuracy
 from service.networks.loading import Network
-from service.networks.retraining import class_names, class_numbers
 from service.networks.vision import VisionNetwork
-from service.storage.attribution_rows import Retrained, known_retrainings, record_attributions
+from service.storage.attribution_rows import About, Retrained, known_retrainings, record_attributions
 from service.storage.database import OnWait, Store
 
 EXPERIMENT = "concept_counterfactuals"
-
-
-@dataclass(frozen=True)
-class About:
-    """What the networks were trained without items for: the attribution, of which concept at which layer, ranked how; and by
-    which probes the concept is judged."""
-
-    attribution_id: str
-    ensemble: str
-    concept_id: str
-    layer: int
-    method: str
-    positions: str
-    folds: int
-    probe_seeds: int
-    dataset: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +52,7 @@ class Judge:
             share = accuracy(network, self.targets, classes) if classes else None
         removal = training.removal
         row = Retrained(
-            **vars(self.about),
+            about=self.about,
             removal=removal.kind,
             removed=removal.count,
             train_items=self.train_items - removal.count,

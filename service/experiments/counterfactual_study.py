@@ -3,8 +3,7 @@ others."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from service.networks.training_sets import TrainingSet
 from service.subjects import content_id
 
 SUBSET_SHARE = 0.5
-MISLABELLED = "mislabelled"
-VOLATILE = ("transformers_version", "dtype", "torch_dtype", "_name_or_path")  # of a configuration
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,13 @@ class Base:
             for name, value in vars(self.said.recipe).items()
             if name not in ("seed", "threads", "save_steps")
         }
-        architecture = {
-            name: value
-            for name, value in json.loads((self.place / "config.json").read_text()).items()
-            if name not in VOLATILE
-        }
+        architecture = self.said.architecture or self.source.checkpoint.revision  # a note may say none
         told = content_id("training", self.said.dataset_digest, self.said.items_digest, recipe, architecture)
         return f"{self.source.checkpoint.model}-{told[:6]}"
 
-    def member(self, seed: int) -> Retraining:
-        """A training like its own from another seed."""
-        return Retraining(self.place, self.dataset, seed)
-
     def members(self, count: int) -> dict[str, Retraining]:
         """An ensemble of so many seeds, by name."""
-        return {f"{self.name}-seed-{seed}": self.member(seed) for seed in range(count)}
+        return {f"{self.name}-seed-{seed}": Retraining(self.place, self.dataset, seed) for seed in range(count)}
 
     def without(self, ranked: Ranked, removals: Sequence[Removal], count: int, study: str) -> dict[str, Without]:
         """The trainings without some items, so many seeds of each removal, by name. Raises BadInput."""
@@ -89,15 +78,14 @@ class Base:
         items, known = sorted(classes), sorted(set(classes.values()))
         chosen = sorted(draw.choice(items, max(1, round(share * len(items))), replace=False).tolist())
         wrong = {item: int(draw.choice([one for one in known if one != classes[item]])) for item in chosen}
-        return {
-            f"{self.name}-{MISLABELLED}-{seed}-{share:g}": Retraining(self.place, self.dataset, 0, relabelled=wrong)
-        }
+        told = content_id("wrong labels", sorted(wrong.items()))[:6]
+        return {f"{self.name}-mislabelled-{told}": Retraining(self.place, self.dataset, 0, relabelled=wrong)}
 
     def trained(self, jobs: Mapping[str, Retraining]) -> list[CheckpointSource]:
         """The checkpoints of these trainings; those that are not there are trained, two at a time. Raises BadInput,
         StoreBusy."""
         step = self.said.recipe.steps
-        lacking = {name: job for name, job in jobs.items() if not (self.folder / name / f"step{step}").is_dir()}
+        lacking = {name: job for name, job in jobs.items() if not self.are_trained([name])}
         if len(lacking) == 1:  # no process of its own, which takes longer to start than to train
             with training_in(self.folder):
                 for name, job in lacking.items():
@@ -109,9 +97,9 @@ class Base:
                 all_done(pool, {name: (retrain, job, self.folder / name) for name, job in lacking.items()}, before=done)
         return [find_checkpoints(str(self.folder / name / f"step{step}"))[0] for name in jobs]
 
-    def are_trained(self, jobs: Mapping[str, Retraining]) -> bool:
-        """Whether all of these trainings are there."""
-        return all((self.folder / name / f"step{self.said.recipe.steps}").is_dir() for name in jobs)
+    def are_trained(self, names: Iterable[str]) -> bool:
+        """Whether all of the trainings of these names are there."""
+        return all((self.folder / name / f"step{self.said.recipe.steps}").is_dir() for name in names)
 
 
 @dataclass(frozen=True)

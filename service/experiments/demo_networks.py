@@ -9,10 +9,10 @@ from typing import Any
 
 from service.errors import BadInput
 from service.experiments.small_networks import TOKENIZER_TEXT, VOCABULARY, SmallNetwork, train_networks, training_in
+from service.networks.class_labels import class_numbers
 from service.networks.datasets import open_dataset
 from service.networks.image_datasets import ImageItems
 from service.networks.image_training import small_vision_network, train_images
-from service.networks.retraining import class_numbers
 from service.networks.text_sources import python_reference
 from service.networks.training import Recipe, small_decoder, train, train_tokenizer
 from service.networks.training_probe import text_probe

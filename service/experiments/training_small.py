@@ -9,10 +9,11 @@ from typing import Any
 from service.errors import BadInput
 from service.experiments.progress import Progress, tell
 from service.experiments.small_networks import TOKENIZER_TEXT, training_in
+from service.networks.class_labels import class_numbers
 from service.networks.datasets import TextWindows, open_dataset
 from service.networks.image_datasets import ImageItems
 from service.networks.image_training import small_vision_network, train_images
-from service.networks.retraining import class_numbers, ordered
+from service.networks.retraining import ordered
 from service.networks.text_training import train_windows
 from service.networks.training import Recipe, small_decoder, train_tokenizer
 from service.networks.training_sets import ImageRecipe

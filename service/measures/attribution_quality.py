@@ -119,6 +119,13 @@ def detection(
     return Detection(float(above / (positives * (count - positives))), _recall(values, hits, inspected), inspected)
 
 
+def auroc_error(auroc: float, positives: int, negatives: int) -> float:
+    """The standard error of an AUROC over so many marked and unmarked examples. Source: Hanley and McNeil 1982, https://doi.org/10.1148/radiology.143.1.7063747"""
+    one, two = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
+    spread = auroc * (1 - auroc) + (positives - 1) * (one - auroc**2) + (negatives - 1) * (two - auroc**2)
+    return float(np.sqrt(max(spread, 0.0) / (positives * negatives)))
+
+
 def _recall(values: NDArray[np.float64], hits: NDArray[np.bool_], inspected: int) -> float:
     """The marked share among the first; of those equal to the last of them, as many as a random order would take."""
     edge = np.sort(values)[-inspected]

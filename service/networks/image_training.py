@@ -109,34 +109,23 @@ def image_steps(
     Raises BadInput.
     """
     training_set(items, labels, item_ids, recipe)
-    with working_threads(recipe.threads):
-        yield from _steps(module, processor, items, labels, item_ids, recipe)
-    module.eval()
-
-
-def _steps(
-    module: Any,
-    processor: Processor,
-    items: ImageItems,
-    labels: Mapping[int, int],
-    item_ids: Sequence[int],
-    recipe: ImageRecipe,
-) -> Iterator[TrainingStep]:
     place = next(module.parameters()).device
     inputs = items.inputs(processor, item_ids).to(place)
     targets = torch.tensor([labels[item_id] for item_id in item_ids], device=place)
     optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     module.train()
-    for step, rows in zip(range(recipe.steps), _orders(len(item_ids), recipe), strict=False):
-        rate = scheduled_rate(step, recipe.steps, recipe.warmup, recipe.learning_rate, recipe.final_share)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = cross_entropy(logits_of(module, inputs[rows]), targets[rows])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
-        optimizer.step()
-        yield TrainingStep(step + 1, loss.item(), norm.item(), None, rate)
+    with working_threads(recipe.threads):
+        for step, rows in zip(range(recipe.steps), _orders(len(item_ids), recipe), strict=False):
+            rate = scheduled_rate(step, recipe.steps, recipe.warmup, recipe.learning_rate, recipe.final_share)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss = cross_entropy(logits_of(module, inputs[rows]), targets[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
+            optimizer.step()
+            yield TrainingStep(step + 1, loss.item(), norm.item(), None, rate)
+    module.eval()
 
 
 def _orders(count: int, recipe: ImageRecipe) -> Iterator[Tensor]:

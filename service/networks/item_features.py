@@ -106,13 +106,13 @@ class Member:
             )
         return int(shape[1])
 
-    def names(self, side: Side) -> tuple[str, ...]:
-        """The parameters that the output depends on. Raises BadInput where a layer has none below it."""
+    def names(self, one: dict[str, Tensor]) -> tuple[str, ...]:
+        """The parameters that the output depends on, found with one example's inputs. Raises BadInput where a layer has none
+        below it."""
         module = self.network.module
         if self.probe is None:
             return tuple(name for name, weight in module.named_parameters() if weight.is_floating_point())
-        inputs = reader_of(self.network, side.items)(side.ids[:1])
-        return parameters_below(module, self.network.blocks.capturing, self.probe.layer, inputs)
+        return parameters_below(module, self.network.blocks.capturing, self.probe.layer, one)
 
     def features(
         self, side: Side, projection: Project, on_items: OnItems | None = None, trained: bool = False
@@ -121,8 +121,8 @@ class Member:
         network was `trained` for, with respect to the parameters that the attributed one depends on. Raises BadInput,
         NetworkMismatch."""
         function = self.trained_function if trained else self.function
-        gradients = ExampleGradients(self.network.module, self.names(side), function)
         read, found = self._checked(function, side), []
+        gradients = ExampleGradients(self.network.module, self.names(read(side.ids[:1])), function)
         for start in range(0, len(side.ids), BATCH):
             if on_items:
                 on_items(start, len(side.ids))

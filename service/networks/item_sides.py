@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import BadInput
+from service.networks.class_labels import LABEL, class_numbers
 from service.networks.concept_labels import ItemLabels
 from service.networks.concepts import LabelledConcept, find_concept
-from service.networks.retraining import LABEL, class_numbers
+from service.networks.datasets import TextWindows
+from service.networks.image_datasets import ImageItems
 from service.subjects import content_id
+
+PREVIEW = 160  # characters of a text
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,17 @@ class Side:
             sorted(self.classes.items()),
         )
 
+    def preview(self, item: int) -> str:
+        """The beginning of a text, or a picture as a ``data:`` URI."""
+        if isinstance(self.items, ImageItems):
+            return self.items.preview(item)
+        return " ".join(self.texts[item].split())[:PREVIEW]
+
+    @cached_property
+    def texts(self) -> Mapping[int, str]:
+        """The texts by item; of images there are none."""
+        return dict(self.items.texts) if isinstance(self.items, TextWindows) else {}
+
     def some(self, count: int, seed: int) -> Side:
         """At most so many of them, the seed's draw."""
         if len(self.ids) <= count:
@@ -52,11 +68,8 @@ class Side:
         return replace(self, ids=tuple(self.ids[place] for place in sorted(drawn)))
 
 
-def concept_side(
-    asked: str, items: Any, ids: Sequence[int], names: Mapping[str, int] | None = None
-) -> tuple[Side, LabelledConcept]:
-    """The items that have a label of the concept, each with its sign; `names` as in `class_side`. Raises UnknownName, BadInput
-    where it is of places."""
+def concept_side(asked: str, items: Any, ids: Sequence[int]) -> tuple[Side, LabelledConcept]:
+    """The items that have a label of the concept, each with its sign. Raises UnknownName, BadInput where it is of places."""
     found = find_concept(asked, items)
     if not isinstance(found.labels, ItemLabels):
         raise BadInput(
@@ -64,7 +77,7 @@ def concept_side(
             "contains:PATTERN"
         )
     signs = {item: 1 if yes else -1 for item, yes in found.labels.values.items()}
-    return Side(items, tuple(sorted(set(ids) & set(signs))), signs, known_classes(items, names)), found
+    return Side(items, tuple(sorted(set(ids) & set(signs))), signs, known_classes(items)), found
 
 
 def class_side(items: Any, ids: Sequence[int], names: Mapping[str, int] | None = None) -> Side:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,12 @@ def chosen_device(device: str) -> torch.device:
     return chosen
 
 
+def refuse_dtype(dtype: str) -> None:
+    """Raise BadInput for a number format that is not known."""
+    if dtype not in DTYPES:
+        raise BadInput(f"unknown dtype {dtype!r}: give {', '.join(DTYPES)}")
+
+
 def load_network(
     location: str,
     checkpoint: Checkpoint,
@@ -95,8 +103,7 @@ def load_network(
     """Load, check and describe a network. Raises NetworkMismatch, BadInput (device, dtype)."""
     solu.make_known()
     place = chosen_device(device)
-    if dtype not in DTYPES:
-        raise BadInput(f"unknown dtype {dtype!r}: give {', '.join(DTYPES)}")
+    refuse_dtype(dtype)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     found = _found(location, revision, dtype, attention, trust_remote_code)
@@ -136,16 +143,10 @@ class _Found:
 def _found(location: str, revision: str | None, dtype: str, attention: str | None, trust_remote_code: bool) -> _Found:
     folder = lens_folder(location, revision)
     common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
-    try:
+    with naming_unloadable(location):
         if folder:
             return _of_lens_format(folder, dtype, attention)
         return _of_transformers(location, dtype, attention, common)
-    except UNLOADABLE as error:
-        raise unloadable(location, error) from error
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise unloadable(location, error) from error
 
 
 def _of_lens_format(folder: Path, dtype: str, attention: str | None) -> _Found:
@@ -170,8 +171,20 @@ def _of_transformers(location: str, dtype: str, attention: str | None, common: d
     return _Found(config, kind, module, tokenizer, head_is_loaded(module, info, location))
 
 
-def unloadable(location: str, error: Exception) -> NetworkMismatch:
-    """The refusal of a network that its libraries could not load."""
+@contextmanager
+def naming_unloadable(location: str) -> Iterator[None]:
+    """Within the block, what a network's libraries raise where they cannot load it is a NetworkMismatch of one line."""
+    try:
+        yield
+    except UNLOADABLE as error:
+        raise _unloadable(location, error) from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise _unloadable(location, error) from error
+
+
+def _unloadable(location: str, error: Exception) -> NetworkMismatch:
     if "trust_remote_code" in str(error):
         return NetworkMismatch(
             f"{location} brings its own code, which is not run unless asked for: --trust-remote-code"

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from service.errors import BadInput, NetworkMismatch, UnknownName
-from service.networks.loading import DTYPES, chosen_device, device_name
+from service.networks.loading import DTYPES, chosen_device, device_name, refuse_dtype
 from service.networks.processors import Preprocess, UnitProcessor
 from service.networks.vision import VisionNetwork
 from service.networks.vision_layers import hidden_width, named_layers
@@ -68,8 +68,7 @@ def python_checkpoint(name: str, called: str | None = None) -> Checkpoint:
 def load_python(name: str, checkpoint: Checkpoint, device: str, dtype: str) -> VisionNetwork:
     """Build and describe the network of a ``python:`` name. Raises BadInput, UnknownName, NetworkMismatch."""
     told, place = parsed(name), chosen_device(device)
-    if dtype not in DTYPES:
-        raise BadInput(f"unknown dtype {dtype!r}: give {', '.join(DTYPES)}")
+    refuse_dtype(dtype)
     module, preprocess = built(told)
     if _digest(module, told.layers) != checkpoint.revision:
         raise NetworkMismatch(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import transformers
 from transformers import (
     AutoConfig,
@@ -17,19 +16,18 @@ from transformers import (
     AutoTokenizer,
 )
 
-from service.errors import BadInput, NetworkMismatch, UnknownName
+from service.errors import BadInput
 from service.networks import solu
+from service.networks.class_labels import class_numbers
 from service.networks.datasets import RandomTokens, TextWindows, open_dataset
 from service.networks.image_datasets import ImageItems
 from service.networks.image_training import train_images
-from service.networks.loading import UNLOADABLE
+from service.networks.loading import naming_unloadable
 from service.networks.processors import HubProcessor
 from service.networks.text_training import in_order, train_windows
 from service.networks.training import Recipe, seeded
-from service.networks.training_sets import ImageRecipe, TrainingSet, lasting_name, training_set, training_set_of
+from service.networks.training_sets import ImageRecipe, TrainingSet, lasting_name, told_training_set, training_set
 from service.networks.vision import channels_of
-
-LABEL = "label"  # the column that image classifiers are trained on
 
 
 @dataclass(frozen=True)
@@ -45,45 +43,10 @@ class Retraining:
     threads: int = 1
 
 
-def class_numbers(items: Any, column: str = LABEL, known: Mapping[str, int] | None = None) -> dict[int, int]:
-    """The class of each item as a number: that of its name among the `known` ones, which are the dataset's own `class_names` if
-    None. Raises UnknownName (no such column, or a class that is not known), BadInput."""
-    names = class_names(items, column) if known is None else known
-    found = {item: str(value) for item, value in _classes(items, column).items()}
-    for name in sorted(set(found.values()) - set(names)):
-        raise UnknownName.of(f"class of {items.dataset.name}", name, names)
-    return {item: names[name] for item, name in found.items()}
-
-
-def class_names(items: Any, column: str = LABEL) -> dict[str, int]:
-    """The number of each class by its name: whole numbers stand for themselves, names for their place in alphabetical order.
-    Other items' classes have the same numbers where this is handed to `class_numbers`. Raises UnknownName, BadInput."""
-    found = set(_classes(items, column).values())
-    numbers = sorted(value for value in found if isinstance(value, int))
-    if len(numbers) == len(found):
-        return {str(number): number for number in numbers}
-    return {name: number for number, name in enumerate(sorted({str(value) for value in found}))}
-
-
-def _classes(items: Any, column: str) -> dict[int, int | str]:
-    """What a column says of each item that it says something of: whole numbers as such, whatever their type."""
-    found = {item: value for item, value in items.column(column).items() if value is not None}
-    whole = (int, float, np.integer, np.floating)
-    return {
-        item: int(value) if isinstance(value, whole) and value == value // 1 else str(value)
-        for item, value in found.items()
-        if value == value  # NaN, which a column of numbers holds where it says nothing
-    }
-
-
 def trained_on(base: Path, dataset: str) -> tuple[ImageItems | TextWindows, TrainingSet]:
     """The items that a checkpoint was trained on, and how. Raises BadInput where the dataset is not the one that the checkpoint
     says, by content, labels or order, or where it says nothing; NetworkMismatch."""
-    said = training_set_of(base)
-    if said is None:
-        raise BadInput(
-            f"{base} does not say what it was trained on: it needs the training_set.json that Isoscope's trainings leave there"
-        )
+    said = told_training_set(base)
     items = open_dataset(dataset)
     again = f"give --dataset {said.opened}" if said.opened else "give the dataset"
     again += ", as it was then" if said.opened == lasting_name(dataset) else " that it was trained on"
@@ -138,11 +101,9 @@ def fresh(base: Path, seed: int, of_texts: bool = False) -> tuple[Any, Any]:
     NetworkMismatch."""
     transformers.utils.logging.set_verbosity_error()
     solu.make_known()
-    try:
+    with naming_unloadable(str(base)):
         config = AutoConfig.from_pretrained(base)
         if of_texts:
             return seeded(AutoModelForCausalLM.from_config, config, seed), AutoTokenizer.from_pretrained(base)
         processor = AutoImageProcessor.from_pretrained(base, backend="pil")
         return seeded(AutoModelForImageClassification.from_config, config, seed), processor
-    except UNLOADABLE as error:
-        raise NetworkMismatch(f"{base} could not be trained anew: {' '.join(str(error).split())[:300]}") from error

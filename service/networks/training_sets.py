@@ -138,6 +138,16 @@ def training_set_of(folder: Path) -> TrainingSet | None:
         raise NetworkMismatch(f"{folder / TRAINING_SET} does not say what was trained on: delete it") from error
 
 
+def told_training_set(folder: Path) -> TrainingSet:
+    """The same. Raises BadInput where it does not say."""
+    said = training_set_of(folder)
+    if said is None:
+        raise BadInput(
+            f"{folder} does not say what it was trained on: it needs the {TRAINING_SET} that Isoscope's trainings leave there"
+        )
+    return said
+
+
 def noted(note: TrainingSet) -> dict[str, str]:
     """The file that says it, by name."""
     return {TRAINING_SET: json.dumps(asdict(note), indent=1)}

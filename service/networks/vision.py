@@ -12,8 +12,17 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForImageClassification
 from transformers.models.auto import modeling_auto
 
-from service.errors import BadInput, NetworkMismatch
-from service.networks.loading import DTYPES, UNLOADABLE, Network, chosen_device, device_name, head_is_loaded, unloadable
+from service.errors import NetworkMismatch
+from service.networks.loading import (
+    DTYPES,
+    UNLOADABLE,
+    Network,
+    chosen_device,
+    device_name,
+    head_is_loaded,
+    naming_unloadable,
+    refuse_dtype,
+)
 from service.networks.processors import HubProcessor, Processor
 from service.networks.vision_layers import VisionLayers, find_vision_layers, hidden_width
 from service.results import NetworkFacts
@@ -76,12 +85,11 @@ def load_image_classifier(
 ) -> VisionNetwork:
     """Load, check and describe an image classifier. Raises NetworkMismatch, BadInput (device, dtype)."""
     place = chosen_device(device)
-    if dtype not in DTYPES:
-        raise BadInput(f"unknown dtype {dtype!r}: give {', '.join(DTYPES)}")
+    refuse_dtype(dtype)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
-    try:
+    with naming_unloadable(location):
         config = AutoConfig.from_pretrained(location, **common)
         module, info = AutoModelForImageClassification.from_pretrained(
             location,
@@ -92,12 +100,6 @@ def load_image_classifier(
             output_loading_info=True,
             **common,
         )
-    except UNLOADABLE as error:
-        raise unloadable(location, error) from error
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise unloadable(location, error) from error
     predicts = head_is_loaded(module, info, location)
     processor = HubProcessor(_image_processor(location, common), channels_of(config))
     module = module.to(place).eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +118,14 @@ def _calls(module: nn.Module, names: Sequence[str], pixels: Pictures) -> dict[st
 
         return note
 
+    _listen(module, pixels, names, noting)
+    return calls
+
+
+def _listen(
+    module: nn.Module, pixels: Pictures, names: Iterable[str], noting: Callable[[str], Callable[..., None]]
+) -> None:
+    """Have the hook that `noting` makes for each name told what that module gives in one pass."""
     hooks = [module.get_submodule(name).register_forward_hook(noting(name)) for name in names]
     try:
         with torch.no_grad():
@@ -125,7 +133,6 @@ def _calls(module: nn.Module, names: Sequence[str], pixels: Pictures) -> dict[st
     finally:
         for hook in hooks:
             hook.remove()
-    return calls
 
 
 def _states(output: Any, images: int) -> Tensor | None:
@@ -172,13 +179,7 @@ def _givers(module: nn.Module, pixels: Pictures, told: Sequence[Tensor]) -> Bloc
 
         return note
 
-    hooks = [found.register_forward_hook(noting(name)) for name, found in module.named_modules() if name]
-    try:
-        with torch.no_grad():
-            module(pixels)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    _listen(module, pixels, [name for name, _ in module.named_modules() if name], noting)
     names = list(dict.fromkeys(gives[entry] for entry in sorted(gives)))
     if len(names) < 2:
         raise NetworkMismatch(

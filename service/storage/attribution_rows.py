@@ -85,9 +85,9 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Retrained:
-    """A network trained again without some items, how well it does what it is trained for, and by which probes its concept is
-    judged."""
+class About:
+    """What the networks were trained without items for: the attribution, of which concept at which layer, ranked how; and by
+    which probes the concept is judged."""
 
     attribution_id: str
     ensemble: str
@@ -98,12 +98,25 @@ class Retrained:
     folds: int
     probe_seeds: int
     dataset: str
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A network trained again without some items, and how well it does what it is trained for."""
+
+    about: About
     removal: str
     removed: int
     train_items: int
     seed: int
     checkpoint_id: str
     accuracy: float | None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As a row of the table."""
+        own = {name: value for name, value in vars(self).items() if name != "about"}
+        return vars(self.about) | own
 
 
 def known_attributions(store: Store, asked: Iterable[str], on_wait: OnWait = None) -> dict[str, StoredScores]:
@@ -155,7 +168,7 @@ def record_attributions(
             own | {"attribution_id": one.attribution_id} | vars(extreme) for one in found for extreme in one.extremes
         ],
         "attribution_quality": [own | vars(one) for one in qualities],
-        "concept_counterfactuals": [own | vars(one) for one in retrained],
+        "concept_counterfactuals": [own | one.row for one in retrained],
         "runs": [run_row(run, run.seconds) | {"dataset": datasets[0].name if datasets else None}],
     }
     arrow = {name: ledger.arrow_table(name, rows) for name, rows in tables.items() if rows}

@@ -59,10 +59,8 @@ def write_scores(store: Store, name: str, scores: Scores, about: Mapping[str, An
     if isinstance(area, ObjectPath):
         (area / stored.path).write_bytes(body)
         return stored
-    with naming_faults(store.name), drafts.draft(area, name) as draft:
-        fresh = draft / stored.path
-        drafts.write_bytes(fresh, body)
-        drafts.move(fresh, area / stored.path)
+    with naming_faults(store.name):
+        drafts.put_whole(area, area / stored.path, body)
     return stored
 
 

@@ -98,6 +98,13 @@ def digest_of(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
+def put_whole(area: Path, target: Path, body: bytes) -> None:
+    """Put a file in its place whole, by way of a draft on the same disk; what is there is replaced."""
+    with draft(area, target.stem) as folder:
+        write_bytes(folder / target.name, body)
+        move(folder / target.name, target)
+
+
 def sync(path: Path) -> None:
     """Have a file's content, or a folder's list of names, on the disk before returning."""
     descriptor = os.open(path, os.O_RDONLY)

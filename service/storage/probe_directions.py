@@ -55,9 +55,8 @@ def write_directions(
     if not isinstance(target, Path):
         target.write_bytes(body)
         return
-    with naming_faults(store.name), drafts.draft(store.root, name) as draft:
-        drafts.write_bytes(draft / target.name, body)
-        drafts.move(draft / target.name, target)
+    with naming_faults(store.name):
+        drafts.put_whole(store.root, target, body)
 
 
 def read_directions(

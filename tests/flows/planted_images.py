@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from service.networks.class_labels import class_numbers
 from service.networks.datasets import open_dataset
 from service.networks.image_training import small_vision_network
-from service.networks.retraining import class_numbers
 from service.networks.training import save_checkpoint
 from service.networks.training_sets import ImageRecipe, noted, training_set
 

@@ -12,14 +12,14 @@ from torch.func import functional_call
 from service.errors import BadInput, UnknownName
 from service.measures.projection import Projection
 from service.networks.checkpoints import find_checkpoints, load
+from service.networks.class_labels import class_names, class_numbers
 from service.networks.datasets import Choice, open_dataset
 from service.networks.examples import leading_tokens, pooled_states, reader_of
 from service.networks.gradients import ExampleGradients
 from service.networks.hidden_states import extract
 from service.networks.item_features import Member, Probe
-from service.networks.item_sides import Side, class_side, concept_side
+from service.networks.item_sides import Side, class_side
 from service.networks.output_functions import ProbeMargin, margin, pooled
-from service.networks.retraining import class_names, class_numbers
 
 COUNT = 12
 
@@ -93,7 +93,7 @@ def test_leading_tokens_enter_no_mean_by_hand():
 def test_a_network_that_is_called_by_place_has_gradients(output, convnet):
     side, module = side_of(), convnet.module
     member = Member(convnet, output, probe_at(1, 6) if output == "probe" else None)
-    names = member.names(side)
+    names = member.names(reader_of(convnet, side.items)(side.ids[:1]))
     found = ExampleGradients(module, names, member.function)
     assert set(names) == {"first.weight", "first.bias"} if output == "probe" else "head.bias" in names
     features = member.features(side, lambda *parts: torch.cat(parts, 1))
@@ -208,15 +208,6 @@ def test_whole_numbers_are_classes_as_they_are_whatever_their_type():
     assert class_numbers(Table(0.5, 0.25)) == {0: 1, 1: 0}
     with pytest.raises(UnknownName, match=r"unknown class of digits '3': known: 10, 2$"):
         class_numbers(Table(3.0), known={"2": 2, "10": 10})
-
-
-def test_a_concept_s_side_takes_the_names_too():
-    items = open_dataset("digits", choice=Choice(texts=COUNT))
-    moved = {str(digit): 9 - digit for digit in range(10)}
-    side, _ = concept_side("classes:0,6", items, items.item_ids[:COUNT], moved)
-    assert side.ids
-    labels = items.column("label")
-    assert all(side.classes[item] == 9 - labels[item] for item in side.ids)
 
 
 def test_texts_have_no_classes():

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from store_builders import DATASET, FACTS, a_checkpoint, a_run, a_site, an_entry
 
-from service.storage.attribution_rows import Attributed, Extreme, Quality, Retrained, record_attributions
+from service.storage.attribution_rows import About, Attributed, Extreme, Quality, Retrained, record_attributions
 from service.storage.attribution_scores import StoredScores
 from service.storage.concept_rows import record_probes
 from service.storage.rows import record
@@ -89,9 +89,9 @@ def some_concept(store, previews=("a text", None), removals=REMOVALS, networks=2
             name = ensemble if removal == "none" else f"{ensemble} without {removal}-{removed} (0a1b2c)"
             members.append((checkpoint, name, accuracy + seed / 10))
             identity = content_id("attribution", "trak", ensemble)
-            about = identity, ensemble, CONCEPT.concept_id, 1, "trak", "all", 5, 5, TRAINED_ON.name
+            about = About(identity, ensemble, CONCEPT.concept_id, 1, "trak", "all", 5, 5, TRAINED_ON.name)
             made = removal, removed, 1000 - removed, seed, checkpoint.checkpoint_id
-            retrained.append(Retrained(*about, *made, 0.7 + seed / 10))
+            retrained.append(Retrained(about, *made, 0.7 + seed / 10))
     record_members(store, members)
     found = [an_attribution(method, previews, ensemble=ensemble) for method in ("trak", "random")]
     judged = "mislabelled-auroc", "0.1 of the labels wrong", 0.7, 0.6, 0.8, 100
