@@ -14,6 +14,7 @@ from typing import Literal
 Stream = Literal["embedding", "residual", "final"]
 Positions = Literal["all", "not-first", "not-special"]
 Kind = Literal["decoder", "encoder", "vision"]
+EditMethod = Literal["fine-tuning", "one-layer", "low-rank", "1-li", "interpolation", "rewriting", "rome"]
 POSITIONS: tuple[Positions, ...] = ("all", "not-first", "not-special")
 
 
@@ -120,3 +121,34 @@ class Concept:
     @property
     def concept_id(self) -> str:
         return content_id("concept", self.name, self.definition, self.dataset, self.labels_digest)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of one checkpoint's weights towards a task, with all that decides it.
+
+    `task_id` is that of what is asked of the network. `layer` is the name of the module whose weights change; for
+    ``fine-tuning`` that of the first which may, None for all of them. `rank` is that of the change (``low-rank``,
+    ``rewriting``, ``rome``), `alpha` how far the weights go from those before (0) to those that were tuned (1) (``1-li``,
+    ``interpolation``); None for other methods. `seed` draws the exemplars and whatever else is random.
+    """
+
+    checkpoint_id: str
+    task_id: str
+    method: EditMethod
+    layer: str | None
+    rank: int | None
+    alpha: float | None
+    steps: int
+    learning_rate: float
+    seed: int = 0
+
+    @property
+    def edit_id(self) -> str:
+        settings = self.layer, self.rank, self.alpha, self.steps, self.learning_rate, self.seed
+        return content_id("edit", self.checkpoint_id, self.task_id, self.method, *settings)
+
+    @property
+    def relative_path(self) -> str:
+        """Where its weights lie under the store's ``edits`` folder."""
+        return f"{self.checkpoint_id}/{self.edit_id}.safetensors"

@@ -1,0 +1,68 @@
+"""What an edit asks for: inputs, and what the network shall say of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from service.networks.loading import Network
+
+NOT_ASKED = -100  # in the place of a target
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Inputs by name, on the network's device, and a target each: of images the class (cases,), of texts the token that comes
+    after each place (cases, length), `NOT_ASKED` where nothing is asked.
+
+    `originals` are the same inputs without what the task changes in them (a style), where it changes something; `subjects` the
+    places of the first and the last token of each text's subject, where the task names one.
+    """
+
+    inputs: dict[str, Tensor]
+    targets: Int[Tensor, "cases *length"]
+    originals: dict[str, Tensor] | None = None
+    subjects: Int[Tensor, "cases 2"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows(self, rows: Sequence[int] | Tensor) -> Cases:
+        """Some of the cases."""
+        chosen = torch.as_tensor(rows, device=self.targets.device)
+        originals = None if self.originals is None else {name: one[chosen] for name, one in self.originals.items()}
+        subjects = None if self.subjects is None else self.subjects[chosen]
+        return Cases(
+            {name: one[chosen] for name, one in self.inputs.items()}, self.targets[chosen], originals, subjects
+        )
+
+    def logits(self, network: Network) -> Float[Tensor, "cases *length classes"]:
+        """What the network says of them, in float32."""
+        return logits_of(network, self.inputs)
+
+    def loss(self, network: Network) -> Float[Tensor, ""]:
+        """The mean cross-entropy of the targets, in nats, with its gradient."""
+        return cross_entropy(self.logits(network).flatten(0, -2), self.targets.flatten(), ignore_index=NOT_ASKED)
+
+    @torch.no_grad()
+    def met(self, network: Network, batch: int = 256) -> Bool[Tensor, " cases"]:
+        """Which cases come out as asked, every place of them; on the CPU."""
+        found = []
+        for start in range(0, len(self), batch):
+            some = self.rows(range(start, min(start + batch, len(self))))
+            right = (some.logits(network).argmax(-1) == some.targets) | (some.targets == NOT_ASKED)
+            found.append(right.flatten(1).all(1) if right.ndim > 1 else right)
+        return torch.cat(found).cpu()
+
+
+def logits_of(network: Network, inputs: dict[str, Tensor]) -> Float[Tensor, "cases *length classes"]:
+    """A network's scores, whether it gives them bare or as transformers does, in float32."""
+    output: Any = network.read(inputs)
+    scores: Tensor = output if isinstance(output, Tensor) else output.logits
+    return scores.float()
