@@ -132,12 +132,12 @@ class TextWindows:
         if self.choice.fixes_tokens:
             return self._chosen_windows(tokenizer, max_length)
         limit = len(self.texts) if self.tokens else DEFAULT_WINDOWS
-        found = (_tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts[:limit])
+        found = (tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts[:limit])
         return _enough((window for window in found if len(window)), self.tokens, self.dataset.name)
 
     def stream(self, tokenizer: Any, max_length: int | None = None) -> Iterator[TokenWindow]:
         """Every window in the seeded order, whatever was chosen to be read, each tokenised when it is asked for."""
-        found = (_tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts)
+        found = (tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts)
         return (window for window in found if len(window))
 
     def _chosen_windows(self, tokenizer: Any, max_length: int | None) -> list[TokenWindow]:
@@ -145,7 +145,7 @@ class TextWindows:
         length, wanted = self.choice.length, self.choice.texts or DEFAULT_WINDOWS
         if length and max_length and length > max_length:
             raise BadInput(f"{length} tokens of each text were asked for, and the network reads {max_length} at most")
-        found = (_tokenised(tokenizer, item_id, text, length or max_length) for item_id, text in self.texts)
+        found = (tokenised(tokenizer, item_id, text, length or max_length) for item_id, text in self.texts)
         kept = list(islice((window for window in found if len(window) >= (length or 1)), wanted))
         if len(kept) < (self.choice.texts or 1):
             least = f" of {length} tokens or more" if length else ""
@@ -277,7 +277,8 @@ def _cut(text: str, window: int) -> Iterator[str]:
     return (text[start : start + window] for start in range(0, len(text), window))
 
 
-def _tokenised(tokenizer: Any, item_id: int, text: str, max_length: int | None) -> TokenWindow:
+def tokenised(tokenizer: Any, item_id: int, text: str, max_length: int | None) -> TokenWindow:
+    """A text as the tokenizer has it, with its own special tokens, cut to `max_length` tokens."""
     encoded = tokenizer(
         text, return_offsets_mapping=True, truncation=max_length is not None, max_length=max_length, verbose=False
     )

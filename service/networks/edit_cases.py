@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from service.networks.loading import Network
 
 NOT_ASKED = -100  # in the place of a target
+BATCH = 128  # cases
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,34 @@ class Cases:
             right = (some.logits(network).argmax(-1) == some.targets) | (some.targets == NOT_ASKED)
             found.append(right.flatten(1).all(1) if right.ndim > 1 else right)
         return torch.cat(found).cpu()
+
+
+Corrupted = Callable[[str, int], Cases]
+
+
+@dataclass(frozen=True, eq=False)
+class CaseSets:
+    """What one draw of a task gives: `exemplars` to edit on, `validation` to choose settings by, `held_out` to judge by, also
+    `corrupted` by a family at a severity; `general` are further sets by name that show what else the edit reaches. `unrelated`
+    are inputs that it is not to disturb, of which the `places` are compared."""
+
+    exemplars: Cases
+    validation: Cases
+    held_out: Cases
+    general: Mapping[str, Cases]
+    corrupted: Corrupted = field(repr=False)
+    unrelated: dict[str, Tensor] = field(repr=False)
+    places: Bool[Tensor, "inputs *length"] = field(repr=False)
+
+    @torch.no_grad()
+    def told(self, network: Network) -> Int[Tensor, " compared"]:
+        """What a network says at every unrelated place, on the CPU."""
+        found = []
+        for start in range(0, len(self.places), BATCH):
+            some = {name: one[start : start + BATCH] for name, one in self.unrelated.items()}
+            said = logits_of(network, some).argmax(-1).cpu()
+            found.append(said[self.places[start : start + BATCH]])
+        return torch.cat(found)
 
 
 def logits_of(network: Network, inputs: dict[str, Tensor]) -> Float[Tensor, "cases *length classes"]:

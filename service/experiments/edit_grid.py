@@ -1,0 +1,113 @@
+"""Which edits are made of a network: methods, where, how far, how long, and what of that is searched for."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from service.errors import BadInput, UnknownName
+from service.subjects import Edit, EditMethod
+
+METHODS: tuple[EditMethod, ...] = get_args(EditMethod)
+IN_ONE_LAYER: frozenset[EditMethod] = frozenset({"one-layer", "low-rank", "1-li", "rewriting", "rome"})
+RANKED: frozenset[EditMethod] = frozenset({"low-rank", "rewriting"})
+INTERPOLATED: frozenset[EditMethod] = frozenset({"1-li", "interpolation"})
+RATES: Mapping[EditMethod, float] = {
+    "fine-tuning": 3e-4,
+    "interpolation": 3e-4,
+    "one-layer": 1e-3,
+    "1-li": 1e-3,
+    "low-rank": 1e-2,
+    "rewriting": 1e-3,
+    "rome": 0.5,  # of Meng et al. 2022
+}
+STEPS = 40
+STEPS_SEARCHED = (10, 20, 40, 80)
+RATE_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
+RANKS_SEARCHED = (1, 2, 4, 8)
+ALPHAS_SEARCHED = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """For how many steps and at which rate an edit is fitted."""
+
+    steps: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is tried of each method: `layers` by name or depth (None: for fine-tuning all of them, for the others one that is
+    found), `ranks`, `alphas`; `steps` and `learning_rate` of all methods, each one's usual where None. `seeds` draws of the
+    exemplars. `budget` edits of each method are tried first, to choose what is None.
+
+    Raises UnknownName, BadInput.
+    """
+
+    methods: tuple[EditMethod, ...]
+    layers: tuple[str, ...] | None = None
+    ranks: tuple[int, ...] | None = None
+    alphas: tuple[float, ...] | None = None
+    steps: int | None = None
+    learning_rate: float | None = None
+    seeds: int = 1
+    budget: int = 0
+
+    def __post_init__(self) -> None:
+        for method in self.methods:
+            if method not in METHODS:
+                raise UnknownName.of("method of editing", method, METHODS)
+        if not self.methods:
+            raise BadInput(f"an edit needs a method: give --method {', '.join(METHODS)}")
+        if any(not 0 <= alpha <= 1 for alpha in self.alphas or ()):
+            raise BadInput(f"--alpha is a share from 0 to 1; got {', '.join(map(str, self.alphas or ()))}")
+        if any(rank < 1 for rank in self.ranks or ()):
+            raise BadInput(f"--rank is 1 or more; got {', '.join(map(str, self.ranks or ()))}")
+        if self.learning_rate is not None and self.learning_rate <= 0:
+            raise BadInput(f"--rate is above 0; got {self.learning_rate}")
+
+    def tuning(self, method: EditMethod) -> Tuning:
+        """The steps and the rate that were asked for, else the method's usual ones."""
+        usual = 20 if method == "rome" else STEPS
+        return Tuning(self.steps or usual, self.learning_rate or RATES[method])
+
+    def edits(
+        self, method: EditMethod, checkpoint_id: str, task_id: str, layers: Sequence[str], seed: int, tuning: Tuning
+    ) -> list[Edit]:
+        """The edits of a method at the layers of those names, those that share a tuning beside each other."""
+        ranks: Sequence[int | None] = (self.ranks or (1,)) if method in RANKED else (1 if method == "rome" else None,)
+        alphas: Sequence[float | None] = (self.alphas or (0.5,)) if method in INTERPOLATED else (None,)
+        where: Sequence[str | None] = layers if method in IN_ONE_LAYER else (None,)
+        return [
+            Edit(checkpoint_id, task_id, method, layer, rank, alpha, tuning.steps, tuning.learning_rate, seed)
+            for layer, rank, alpha in itertools.product(where, ranks, alphas)
+        ]
+
+    def tried(self, edit: Edit, layers: Sequence[str]) -> list[Edit]:
+        """The edits that a search tries, as many as the budget has: draws, seeded, from what was not asked for, one of them
+        `edit` itself, which has the usual settings."""
+        usual = RATES[edit.method]
+        rates = [edit.learning_rate] if self.learning_rate else [usual * factor for factor in RATE_FACTORS]
+        steps = [edit.steps] if self.steps else [*STEPS_SEARCHED]
+        where = [edit.layer] if self.layers or edit.layer is None else [*layers]
+        ranks = [edit.rank] if self.ranks or edit.method not in RANKED else [*RANKS_SEARCHED]
+        alphas = [edit.alpha] if self.alphas or edit.method not in INTERPOLATED else [*ALPHAS_SEARCHED]
+        every = [
+            replace(edit, learning_rate=rate, steps=count, layer=layer, rank=rank, alpha=alpha)
+            for rate, count, layer, rank, alpha in itertools.product(rates, steps, where, ranks, alphas)
+        ]
+        others = [one for one in every if one != edit]
+        random.Random(edit.edit_id).shuffle(others)
+        return [edit, *others][: self.budget]
+
+
+def sharing_a_tuning(edits: Sequence[Edit]) -> Iterator[list[Edit]]:
+    """The edits in groups that differ in alpha alone: their weights are tuned once."""
+    groups: dict[Edit, list[Edit]] = {}
+    for edit in edits:
+        groups.setdefault(replace(edit, alpha=None), []).append(edit)
+    return iter(groups.values())

@@ -1,0 +1,124 @@
+"""What an edited network is judged on beside its task: items of a dataset, clean and under corruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from service.errors import BadInput, UnknownName
+from service.networks import image_corruptions, text_corruptions
+from service.networks.class_labels import class_numbers
+from service.networks.datasets import TextWindows
+from service.networks.edit_tasks import Task
+from service.networks.image_datasets import ImageItems
+from service.networks.image_edit_cases import class_number
+from service.networks.loading import Network
+from service.networks.robustness import Predictions, image_predictions, robustness, text_predictions
+from service.results import Robustness
+from service.subjects import content_id
+
+CLEAN = ("none", 0)
+SEVERITIES = (1, 2, 3, 4, 5)
+Corruption = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """`dataset` to judge on, that of the task where None; `count` images or windows of it; under which corruptions, all that
+    apply where None. Raises BadInput."""
+
+    dataset: str | None = None
+    count: int = 500
+    families: tuple[str, ...] | None = None
+    severities: tuple[int, ...] = SEVERITIES
+
+    def __post_init__(self) -> None:
+        if any(severity not in SEVERITIES for severity in self.severities) or not self.severities:
+            raise BadInput(f"--severity is 1 to 5; got {', '.join(map(str, self.severities)) or 'none'}")
+
+    def corruptions(self, items: Any) -> list[Corruption]:
+        """Clean first, then every family at every severity. Raises UnknownName."""
+        known = applicable(items)
+        for family in self.families or ():
+            if family not in known:
+                raise UnknownName.of(f"corruption of {items.dataset.name}", family, known)
+        return [CLEAN, *((family, severity) for family in self.families or known for severity in self.severities)]
+
+
+def applicable(items: Any) -> tuple[str, ...]:
+    """The corruptions that make sense of a dataset."""
+    if not isinstance(items, ImageItems):
+        return tuple(text_corruptions.FAMILIES)
+    return tuple(image_corruptions.families_for(items.image(items.item_ids[0])))
+
+
+@dataclass(frozen=True, eq=False)
+class General:
+    """The items that robustness in general is judged on, and what networks said of them."""
+
+    items: Any
+    judging: Judging
+    without: int | None = None  # a class that a task has told as another
+    kept: dict[tuple[str, str, int], Predictions] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def labels(self) -> Mapping[int, int]:
+        """The classes of images; nothing of texts."""
+        return class_numbers(self.items) if isinstance(self.items, ImageItems) else {}
+
+    @cached_property
+    def item_ids(self) -> tuple[int, ...]:
+        """The items, in the dataset's seeded order."""
+        if isinstance(self.items, ImageItems):
+            found = [item for item in self.items.item_ids if self.labels.get(item, self.without) != self.without]
+        else:
+            found = [item for item, _ in self.items.texts]
+        if not found:
+            raise BadInput(f"{self.items.dataset.name} has nothing to judge robustness on")
+        return tuple(found[: self.judging.count])
+
+    @property
+    def sample(self) -> str:
+        """16 hex digits that say which items these are."""
+        return content_id("robustness", self.items.dataset.digest, self.item_ids)
+
+    @property
+    def corruptions(self) -> list[Corruption]:
+        """What it is judged under. Raises UnknownName."""
+        return self.judging.corruptions(self.items)
+
+    def untouched(self, network: Network, corruption: Corruption) -> Predictions:
+        """What a network says while it is untouched; asked once."""
+        key = network.checkpoint.checkpoint_id, *corruption
+        if key not in self.kept:
+            self.kept[key] = self.predictions(network, corruption)
+        return self.kept[key]
+
+    def predictions(self, network: Network, corruption: Corruption) -> Predictions:
+        """What a network says as it is now. Raises BadInput, UnknownName."""
+        if isinstance(self.items, ImageItems):
+            return image_predictions(network, self.items, self.item_ids, self.labels, *corruption)
+        texts = dict(self.items.texts)
+        return text_predictions(network, [texts[item] for item in self.item_ids], *corruption)
+
+    def of_untouched(self, network: Network) -> Iterator[Robustness]:
+        """Its robustness under every corruption."""
+        return (robustness(*one, self.untouched(network, one), None) for one in self.corruptions)
+
+    def of_edited(self, network: Network) -> Iterator[Robustness]:
+        """The same of an edited network, beside its untouched self, which was asked before."""
+        for one in self.corruptions:
+            before = self.kept[network.checkpoint.checkpoint_id, *one]
+            yield robustness(*one, self.predictions(network, one), before)
+
+
+def general_of(task: Task, items: Any, judging: Judging) -> General:
+    """What robustness is judged on beside a task: without the class that it has told as another. Raises BadInput."""
+    asked, without = task.images, None
+    if asked is not None and asked.target is not None and asked.of_class is not None:
+        without = class_number(items, asked.of_class)
+    if judging.dataset is not None and not isinstance(items, ImageItems | TextWindows):
+        raise BadInput(f"robustness is judged on images or texts; {judging.dataset} has neither")
+    return General(items, judging, without)

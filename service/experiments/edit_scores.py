@@ -1,0 +1,67 @@
+"""Does an edit do what was asked, also where nobody showed it, and does it leave the rest alone?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from service.experiments.edit_judging import CLEAN, Corruption
+from service.measures.edit_scores import agreement, errors_corrected, share_met
+from service.networks.edit_cases import Cases, CaseSets
+from service.networks.loading import Network
+from service.results import EditScore, Estimate
+
+CORRECTED = ("held-out", "other classes")  # as the baselines' authors report
+
+
+@dataclass(frozen=True, eq=False)
+class TaskScores:
+    """The cases of a task that judge, and what the untouched network makes of them; made while it is untouched."""
+
+    network: Network
+    sets: CaseSets
+    corruptions: Sequence[Corruption]
+
+    @cached_property
+    def judged(self) -> dict[tuple[str, str, int], Cases]:
+        """The cases by name, family and severity."""
+        sets = self.sets
+        clean = {"exemplars": sets.exemplars, "held-out": sets.held_out, **sets.general}
+        found = {(name, *CLEAN): cases for name, cases in clean.items()}
+        return found | {("held-out", *one): sets.corrupted(*one) for one in self.corruptions if one != CLEAN}
+
+    @cached_property
+    def before(self) -> dict[tuple[str, str, int], Bool[Tensor, " cases"]]:
+        """Which of them the untouched network meets."""
+        return {key: cases.met(self.network) for key, cases in self.judged.items()}
+
+    @cached_property
+    def told(self) -> Tensor:
+        """What the untouched network says of the unrelated inputs."""
+        return self.sets.told(self.network)
+
+    def prepare(self) -> None:
+        """Ask the untouched network everything."""
+        _ = self.before, self.told
+
+    def scores(self) -> Iterator[EditScore]:
+        """What the network makes of them now that it is edited."""
+        for key, cases in self.judged.items():
+            before, now = self.before[key], cases.met(self.network)
+            yield _score("success", key, share_met(now), share_met(before).value)
+            if key[1:] == CLEAN and key[0] in CORRECTED:
+                yield _score("errors-corrected", key, errors_corrected(before, now), None)
+        yield _score("agreement", ("unrelated", *CLEAN), agreement(self.sets.told(self.network), self.told), 1.0)
+
+    def validation(self) -> Iterator[EditScore]:
+        """The same on the cases that choose settings, and on what the edit is not to disturb."""
+        yield _score("success", ("validation", *CLEAN), share_met(self.sets.validation.met(self.network)), None)
+        yield _score("agreement", ("unrelated", *CLEAN), agreement(self.sets.told(self.network), self.told), 1.0)
+
+
+def _score(measure: str, key: tuple[str, str, int], found: Estimate, before: float | None) -> EditScore:
+    return EditScore(measure, *key, before, found.value, found.std_error, found.n_used, found.note)

@@ -1,0 +1,141 @@
+"""The cases of a task of images: those of a class in a style, which are to be told as a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from service.errors import BadInput, UnknownName
+from service.networks.class_labels import class_names, class_numbers
+from service.networks.edit_cases import Cases, CaseSets, logits_of
+from service.networks.edit_tasks import ImagesAsked, Task
+from service.networks.image_corruptions import corrupted
+from service.networks.image_datasets import ImageItems
+from service.networks.image_styles import styled
+from service.networks.loading import Network
+from service.networks.pictures import Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDraw:
+    """The images of a task, and the class that each of the dataset's is."""
+
+    network: Network
+    items: ImageItems
+    asked: ImagesAsked
+    labels: Mapping[int, int]
+
+    @cached_property
+    def members(self) -> list[int]:
+        """The items that the task is of. Raises UnknownName, BadInput where there are none."""
+        if self.asked.items is not None:
+            for item in self.asked.items:
+                self.items.image(item)
+            return list(dict.fromkeys(self.asked.items))
+        own = class_number(self.items, self.asked.of_class)
+        found = [item for item in self.items.item_ids if self.labels.get(item) == own]
+        if not found:
+            raise BadInput(
+                f"the task has no examples: {self.items.dataset.name} has no images of class {self.asked.of_class!r}"
+            )
+        return found
+
+    def target(self, item: int) -> int:
+        """The class that an item is to be told as."""
+        return self.labels[item] if self.asked.target is None else class_number(self.items, self.asked.target)
+
+    def cases(
+        self,
+        ids: Sequence[int],
+        style: str | None,
+        own: bool = False,
+        family: str = "none",
+        severity: int = 0,
+        seed: int = 0,
+    ) -> Cases:
+        """Some items in a style, and then corrupted; their own class their targets if `own`."""
+        plain = [self.items.image(item) for item in ids]
+        changed = plain if style is None else [styled(pixels, style) for pixels in plain]
+        if severity:
+            changed = [
+                corrupted(pixels, family, severity, seed + item) for pixels, item in zip(changed, ids, strict=True)
+            ]
+        targets = torch.tensor([self.labels[item] if own else self.target(item) for item in ids])
+        originals = None if style is None or self.asked.target is not None else self.read(plain)
+        return Cases(self.read(changed), targets.to(self.network.device), originals)
+
+    def read(self, pixels: Sequence[Pixels]) -> dict[str, Tensor]:
+        """Images as the network reads them, on its device."""
+        weight = next(self.network.module.parameters())
+        ready: Tensor = self.network.processor(pixels)  # type: ignore[attr-defined]
+        return {"pixel_values": ready.to(weight.device, weight.dtype)}
+
+
+def class_number(items: ImageItems, named: str | int | None) -> int:
+    """The number of a class by its name. Raises UnknownName."""
+    names = class_names(items)
+    if str(named) not in names:
+        raise UnknownName.of(f"class of {items.dataset.name}", str(named), names)
+    return names[str(named)]
+
+
+def image_case_sets(network: Network, task: Task, items: ImageItems, seed: int) -> CaseSets:
+    """The cases of a task of images. Raises BadInput, UnknownName."""
+    if task.images is None or not isinstance(items, ImageItems):
+        raise BadInput(f"{network.checkpoint.label} reads images, and {task.dataset} is a dataset of texts")
+    asked, labels = task.images, class_numbers(items)
+    draw = ImageDraw(network, items, asked, labels)
+    exemplars, validation, held_out = _parts(draw.members, asked, seed)
+    style, others = asked.style, _others(draw, seed)
+    general = {}
+    if asked.other_style is not None:
+        general[f"style {asked.other_style}"] = draw.cases(held_out, asked.other_style)
+    if style is not None and others:
+        general["other classes"] = draw.cases(others[: asked.held_out], style, own=True)
+    sets = CaseSets(
+        draw.cases(exemplars, style),
+        draw.cases(validation, style),
+        draw.cases(held_out, style),
+        general,
+        lambda family, severity: draw.cases(held_out, style, family=family, severity=severity, seed=seed),
+        draw.read([items.image(item) for item in others or held_out]),
+        torch.ones(len(others or held_out), dtype=torch.bool),
+    )
+    _refuse_classes(network, items, sets.exemplars)
+    return sets
+
+
+def _parts(members: Sequence[int], asked: ImagesAsked, seed: int) -> tuple[list[int], list[int], list[int]]:
+    """Exemplars, and two halves of the rest."""
+    if len(members) < asked.exemplars + 2:
+        raise BadInput(
+            f"the task has {len(members)} examples: it needs {asked.exemplars} exemplars and 2 or more that are held out"
+        )
+    order = torch.randperm(len(members), generator=torch.Generator().manual_seed(seed)).tolist()
+    drawn = [members[place] for place in order]
+    rest = drawn[asked.exemplars :][: 2 * asked.held_out]
+    return drawn[: asked.exemplars], rest[: len(rest) // 2], rest[len(rest) // 2 :]
+
+
+def _others(draw: ImageDraw, seed: int) -> list[int]:
+    """Items of classes that the task is not of, as many as are compared."""
+    own = {draw.labels.get(item) for item in draw.members}
+    found = [item for item in draw.items.item_ids if item in draw.labels and draw.labels[item] not in own]
+    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed)).tolist()
+    return [found[place] for place in order[: draw.asked.unrelated]]
+
+
+@torch.no_grad()
+def _refuse_classes(network: Network, items: ImageItems, cases: Cases) -> None:
+    known = logits_of(network, cases.rows([0]).inputs).shape[-1]
+    largest = int(cases.targets.max())
+    if largest >= known:
+        named = next(name for name, number in class_names(items).items() if number == largest)
+        raise BadInput(
+            f"{network.checkpoint.label} tells {known} classes, and the task asks for class {named!r} of "
+            f"{items.dataset.name}, which is number {largest}"
+        )
