@@ -12,6 +12,11 @@ from service.storage import drafts, feeding, ledger, places
 from service.storage.database import Store, is_published, looking
 from service.storage.places import Place
 
+# an edit that was fitted again has one file, that of the newest run
+DELTAS = text(
+    "select path, digest from edits join runs using (run_id) where path is not null "
+    "qualify row_number() over (partition by path order by finished_at desc, run_id desc) = 1 order by path"
+)
 ProblemKind = Literal[
     "missing file",
     "orphaned file",
@@ -41,11 +46,13 @@ def check(store: Store) -> list[Problem]:
     with looking(store) as connection:
         rows = connection.execute(text("select path, digest from activations order by path")).all()
         scores = connection.execute(text("select distinct path, digest from attribution_runs order by path")).all()
+        deltas = connection.execute(DELTAS).all()
         runs = feeding.recorded_runs(connection)
         published = is_published(store)
     problems = [
         *_files(store.activations, {row.path: row.digest for row in rows}, "summary"),
         *_files(store.attributions, {row.path: row.digest for row in scores}, "file of scores"),
+        *_files(store.edits, {row.path: row.digest for row in deltas}, "change of weights", ".safetensors"),
         *_drafts(store),
         *_ledger(store, runs),
     ]
@@ -55,8 +62,8 @@ def check(store: Store) -> list[Problem]:
     return problems
 
 
-def _files(area: Place, recorded: dict[str, str], what: str) -> Iterator[Problem]:
-    found = {path for path in places.sizes(area) if path.endswith(".parquet")}
+def _files(area: Place, recorded: dict[str, str], what: str, suffix: str = ".parquet") -> Iterator[Problem]:
+    found = {path for path in places.sizes(area) if path.endswith(suffix)}
     for path, digest in recorded.items():
         if path not in found:
             yield Problem("missing file", path, f"the {what} was recorded and is gone: restore it")

@@ -20,10 +20,18 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from service.storage import attribution_tables, concept_tables, layer_tables, pair_tables, stitch_tables
+from service.storage import attribution_tables, concept_tables, edit_tables, layer_tables, pair_tables, stitch_tables
 from service.storage.metadata import metadata
 
-__all__ = ["attribution_tables", "concept_tables", "layer_tables", "metadata", "pair_tables", "stitch_tables"]
+__all__ = [
+    "attribution_tables",
+    "concept_tables",
+    "edit_tables",
+    "layer_tables",
+    "metadata",
+    "pair_tables",
+    "stitch_tables",
+]
 
 models = Table(
     "models",

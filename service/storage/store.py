@@ -88,13 +88,18 @@ class Store:
         """The attribution scores."""
         return self._area("attributions")
 
+    @property
+    def edits(self) -> Place:
+        """The changes of weights that edits make."""
+        return self._area("edits")
+
     def _area(self, name: str) -> Place:
         return ObjectPath(self.place, name) if isinstance(self.place, str) else self.place / name
 
     @property
     def draft_areas(self) -> tuple[Path, ...]:
         """The folders that have drafts."""
-        areas = (self.root, self.activations, self.ledger, self.attributions)
+        areas = (self.root, self.activations, self.ledger, self.attributions, self.edits)
         return tuple(area for area in areas if isinstance(area, Path))
 
 

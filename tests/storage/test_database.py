@@ -61,6 +61,7 @@ def test_a_store_makes_itself_on_first_use_and_is_found_again(tmp_path):
         ".drafts",
         "activations",
         "attributions",
+        "edits",
         "isoscope.duckdb",
         "isoscope.lock",
         "ledger",

@@ -1,0 +1,117 @@
+"""Rows of edits, of networks under corruptions and of causal traces, without editing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store_builders import DATASET, FACTS, a_checkpoint, a_run
+
+from service.results import EditFit, EditScore, LayerChange, Robustness
+from service.storage.edit_deltas import write_delta
+from service.storage.edit_rows import EditRecord, Judged, Moved, Task, record_edit, record_trace, record_untouched
+from service.subjects import Dataset, Edit, content_id
+
+CHECKPOINT = a_checkpoint(100, "edited")
+ASKED_ON = Dataset("digits:test", "sklearn digits", "e" * 16, 360, 0, modality="image", licence="BSD-3-Clause")
+SAMPLE = content_id("sample", 0)
+CORRUPTIONS = (("none", 0), ("noise", 1), ("noise", 3), ("blur", 3))
+CLEAN = {"none": 0.9, "noise": 0.8, "blur": 0.7}  # accuracy of the untouched network
+
+
+def a_task(name="style", exemplars=8):
+    return Task(content_id("task", name), name, "image", ASKED_ON.name, exemplars)
+
+
+def an_edit(
+    method="low-rank", seed=0, checkpoint=CHECKPOINT, task="style", layer="blocks.1", rank=None, alpha=None, **other
+):
+    rank = 2 if method == "low-rank" and rank is None else rank
+    settings = {"steps": 40, "learning_rate": 0.01} | other
+    return Edit(checkpoint.checkpoint_id, a_task(task).task_id, method, layer, rank, alpha, seed=seed, **settings)
+
+
+def untouched(accuracies=CLEAN, corruptions=CORRUPTIONS, dataset=ASKED_ON, sample=SAMPLE):
+    """How a network that was not edited does, one accuracy a family."""
+    found = [Robustness(name, severity, accuracies[name], 0.02, 0.5, 0.05, 200) for name, severity in corruptions]
+    return Judged(dataset.name, sample, tuple(found))
+
+
+def judged(lost=0.05, accuracies=CLEAN, corruptions=CORRUPTIONS, dataset=ASKED_ON, sample=SAMPLE):
+    """How an edited network does: everywhere less accurate by `lost`."""
+    found = [
+        Robustness(name, severity, accuracies[name] - lost, 0.02, 0.6, 0.07, 200, -lost, 0.01)
+        for name, severity in corruptions
+    ]
+    return Judged(dataset.name, sample, tuple(found))
+
+
+def some_scores(success=0.8):
+    return (
+        EditScore("success", "exemplars", "none", 0, 0.0, min(success + 0.1, 1.0), 0.1, 8),
+        EditScore("success", "held-out", "none", 0, 0.1, success, 0.05, 60),
+        EditScore("success", "held-out", "noise", 3, 0.1, success - 0.1, 0.05, 60),
+        EditScore("success", "other-style", "none", 0, 0.1, success - 0.2, 0.05, 60),
+        EditScore("agreement", "unrelated", "none", 0, None, 0.95, 0.02, 100),
+        EditScore("errors-corrected", "held-out", "none", 0, None, None, None, 60, "nothing was wrong before"),
+    )
+
+
+def some_changes(layers=3, shift=0.1):
+    return tuple(
+        LayerChange(layer, f"blocks.{layer}", "residual", *rest)
+        for layer in range(layers)
+        for rest in (
+            ("twonn", 4.0, 4.0 + shift * layer, 0.2, 100),
+            ("linear_cka_distance", None, shift * layer, 0.01, 100),
+        )
+    )
+
+
+def a_record(store, edit, checkpoint=CHECKPOINT, task="style", success=0.8, lost=0.05, minutes=0, **other):
+    """An edit with its scores, its robustness, the layers it moved, and a file of weights."""
+    fit = EditFit(((0, 2.0), (20, 0.5), (40, 0.1)), 128, True)
+    parts = {
+        "delta": write_delta(store, edit, f"weights of {edit.edit_id}".encode()),
+        "scores": some_scores(success),
+        "judged": (judged(lost),),
+        "moved": (Moved(ASKED_ON.name, some_changes()),),
+        "seconds": 1.5,
+    }
+    run_id = content_id("run", "edit", edit.edit_id, minutes)
+    run = a_run(checkpoint, minutes, run_id=run_id, experiment="edit_networks")
+    return EditRecord(run, checkpoint, FACTS, (ASKED_ON,), a_task(task), edit, **({"fit": fit} | parts | other))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a causal trace finds, as it comes from elsewhere."""
+
+    layer: int
+    place: str
+    effect: float
+    std_error: float | None
+    n: int
+
+
+def a_trace(store, checkpoint=CHECKPOINT, minutes=0):
+    effects = [Found(layer, place, 0.1 * layer, 0.02, 10) for layer in (1, 2, 3) for place in ("subject-last", "last")]
+    run = a_run(checkpoint, 400 + minutes, experiment="trace_causes")
+    record_trace(store, run, checkpoint, FACTS, [DATASET], a_task("facts"), effects)
+
+
+def some_edits(store, checkpoint=CHECKPOINT, seeds=(0, 1, 2)):
+    """A network and another one, both judged untouched, edited by three methods for a task by several seeds, and a trace."""
+    for place, one in enumerate((checkpoint, a_checkpoint(50, checkpoint.model), a_checkpoint(100, "another"))):
+        accuracies = {name: value - 0.1 * place for name, value in CLEAN.items()}
+        run = a_run(one, 300, experiment="edit_networks")
+        record_untouched(store, run, one, FACTS, [ASKED_ON], [untouched(accuracies)])
+    for seed in seeds:
+        for edit, success, lost in (
+            (an_edit("fine-tuning", seed, checkpoint, layer=None), 0.8, 0.20),
+            (an_edit("low-rank", seed, checkpoint, rank=1), 0.4, 0.01),
+            (an_edit("low-rank", seed, checkpoint, rank=4), 0.7, 0.05),
+            (an_edit("1-li", seed, checkpoint, alpha=0.5), 0.6, 0.02),
+            (an_edit("1-li", seed, checkpoint, alpha=1.0), 0.5, 0.10),
+        ):
+            record_edit(store, a_record(store, edit, checkpoint, success=success + seed / 20, lost=lost + seed / 100))
+    a_trace(store, checkpoint)
