@@ -23,6 +23,7 @@ from flows.attribute_concepts import attribute_concepts
 from flows.compare_networks import compare_networks
 from flows.drift_layers import drift_layers
 from flows.early_warning import early_warning
+from flows.edit_networks import edit_networks, study_editing
 from flows.measure_layers import measure_layers
 from flows.probe_concepts import probe_concepts
 from flows.separate_layers import separability_study, separate_layers
@@ -45,9 +46,11 @@ SERVED: tuple[Flow[..., Any], ...] = (
     stitch_networks,
     probe_concepts,
     attribute_concepts,
+    edit_networks,
     study_activations,
     study_generalisation,
     study_width_depth,
+    study_editing,
 )
 
 

@@ -19,6 +19,8 @@ from service.command_compare import compare
 from service.command_dissimilarity import add_studies
 from service.command_drift import drift
 from service.command_early_warning import early_warning
+from service.command_edit import edit
+from service.command_editing import editing
 from service.command_plot import plot
 from service.command_probe import probe
 from service.command_report import report
@@ -254,7 +256,7 @@ def upgrade() -> None:
 @app.command()
 def demo(
     name: Annotated[
-        str | None, typer.Argument(help="shape, explosion, layers or comparison; all if not given.")
+        str | None, typer.Argument(help="shape, explosion, layers, comparison, concepts or editing; all if not given.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where its networks and figures go.")] = Path("isoscope-demo"),
 ) -> None:
@@ -271,6 +273,7 @@ app.command()(compare)
 app.command()(stitch)
 app.command()(drift)
 app.command("early-warning")(early_warning)
+app.command()(edit)
 app.command()(plot)
 app.command()(probe)
 app.command()(attribute)
@@ -279,6 +282,7 @@ app.command()(report)
 app.command()(separate)
 app.command()(serve)
 add_studies(study)
+study.command()(editing)
 app.add_typer(study, name="study")
 app.command()(watch)
 

@@ -86,3 +86,13 @@ def numbers(option: str, text: str | None) -> list[int] | None:
 def quoted(name: str) -> str:
     """A name as SQL writes it, for statements that take no parameters."""
     return "'" + name.replace("'", "''") + "'"
+
+
+def shares(option: str, text: str | None) -> list[float] | None:
+    """``0.25,0.5`` as [0.25, 0.5]. Raises BadInput."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise BadInput(f"{option} needs numbers such as 0.25,0.5; got {text!r}") from error

@@ -32,18 +32,11 @@ ALPHAS_SEARCHED = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """For how many steps and at which rate an edit is fitted."""
-
-    steps: int
-    learning_rate: float
-
-
-@dataclass(frozen=True)
 class Grid:
     """What is tried of each method: `layers` by name or depth (None: for fine-tuning all of them, for the others one that is
     found), `ranks`, `alphas`; `steps` and `learning_rate` of all methods, each one's usual where None. `seeds` draws of the
-    exemplars. `budget` edits of each method are tried first, to choose what is None.
+    exemplars. `budget` edits of each method are tried first, to choose what is None. `where` layers are edited where none are
+    named; with more than one of them, ranks that a layer's matrix does not have are left out there.
 
     Raises UnknownName, BadInput.
     """
@@ -56,6 +49,7 @@ class Grid:
     learning_rate: float | None = None
     seeds: int = 1
     budget: int = 0
+    where: int = 1
 
     def __post_init__(self) -> None:
         for method in self.methods:
@@ -70,22 +64,30 @@ class Grid:
         if self.learning_rate is not None and self.learning_rate <= 0:
             raise BadInput(f"--rate is above 0; got {self.learning_rate}")
 
-    def tuning(self, method: EditMethod) -> Tuning:
-        """The steps and the rate that were asked for, else the method's usual ones."""
-        usual = 20 if method == "rome" else STEPS
-        return Tuning(self.steps or usual, self.learning_rate or RATES[method])
-
     def edits(
-        self, method: EditMethod, checkpoint_id: str, task_id: str, layers: Sequence[str], seed: int, tuning: Tuning
+        self, method: EditMethod, checkpoint_id: str, task_id: str, layers: Sequence[str], seed: int
     ) -> list[Edit]:
         """The edits of a method at the layers of those names, those that share a tuning beside each other."""
+        usual = 20 if method == "rome" else STEPS
+        steps, rate = self.steps or usual, self.learning_rate or RATES[method]
         ranks: Sequence[int | None] = (self.ranks or (1,)) if method in RANKED else (1 if method == "rome" else None,)
         alphas: Sequence[float | None] = (self.alphas or (0.5,)) if method in INTERPOLATED else (None,)
         where: Sequence[str | None] = layers if method in IN_ONE_LAYER else (None,)
         return [
-            Edit(checkpoint_id, task_id, method, layer, rank, alpha, tuning.steps, tuning.learning_rate, seed)
+            Edit(checkpoint_id, task_id, method, layer, rank, alpha, steps, rate, seed)
             for layer, rank, alpha in itertools.product(where, ranks, alphas)
         ]
+
+    def liking(self, best: Edit | None) -> Grid:
+        """The same with what a search has chosen in the place of what nobody asked for."""
+        if best is None:
+            return self
+        layers = self.layers or ((best.layer,) if best.layer and self.where == 1 else None)
+        ranks = self.ranks or ((best.rank,) if best.rank else None)
+        alphas = self.alphas or ((best.alpha,) if best.alpha is not None else None)
+        return replace(
+            self, layers=layers, ranks=ranks, alphas=alphas, steps=best.steps, learning_rate=best.learning_rate
+        )
 
     def tried(self, edit: Edit, layers: Sequence[str]) -> list[Edit]:
         """The edits that a search tries, as many as the budget has: draws, seeded, from what was not asked for, one of them
@@ -93,7 +95,7 @@ class Grid:
         usual = RATES[edit.method]
         rates = [edit.learning_rate] if self.learning_rate else [usual * factor for factor in RATE_FACTORS]
         steps = [edit.steps] if self.steps else [*STEPS_SEARCHED]
-        where = [edit.layer] if self.layers or edit.layer is None else [*layers]
+        where = [edit.layer] if self.layers or edit.layer is None or self.where > 1 else [*layers]
         ranks = [edit.rank] if self.ranks or edit.method not in RANKED else [*RANKS_SEARCHED]
         alphas = [edit.alpha] if self.alphas or edit.method not in INTERPOLATED else [*ALPHAS_SEARCHED]
         every = [

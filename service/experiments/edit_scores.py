@@ -44,10 +44,6 @@ class TaskScores:
         """What the untouched network says of the unrelated inputs."""
         return self.sets.told(self.network)
 
-    def prepare(self) -> None:
-        """Ask the untouched network everything."""
-        _ = self.before, self.told
-
     def scores(self) -> Iterator[EditScore]:
         """What the network makes of them now that it is edited."""
         for key, cases in self.judged.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -18,13 +20,13 @@ def layer_states(network: Network, inputs: Inputs, batch: int = 64) -> dict[int,
     count = len(next(iter(inputs.values())))
     for start in range(0, count, batch):
         some = {name: one[start : start + batch] for name, one in inputs.items()}
-
-        def take(depth: int, states: Tensor, mask: Tensor | None = some.get("attention_mask")) -> None:
-            kept.setdefault(depth, []).append(_points(states, mask))
-
-        with network.blocks.capturing(take):
+        with network.blocks.capturing(partial(_keep, kept, some.get("attention_mask"))):
             network.read(some)
     return {depth: torch.cat(found) for depth, found in sorted(kept.items())}
+
+
+def _keep(kept: dict[int, list[Tensor]], mask: Tensor | None, depth: int, states: Tensor) -> None:
+    kept.setdefault(depth, []).append(_points(states, mask))
 
 
 def _points(states: Tensor, mask: Tensor | None) -> Tensor:

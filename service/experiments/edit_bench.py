@@ -1,0 +1,98 @@
+"""A network on the bench: loaded, the task's cases drawn, and everything asked of it while it is untouched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from service.errors import BadInput
+from service.experiments.edit_drift import Drift
+from service.experiments.edit_grid import IN_ONE_LAYER
+from service.experiments.edit_judging import General
+from service.experiments.edit_scores import TaskScores
+from service.networks.causal_trace import TraceEffect, causal_trace, located_layer
+from service.networks.edit_case_sets import case_sets
+from service.networks.edit_cases import CaseSets
+from service.networks.edit_fitting import fitted
+from service.networks.edit_layers import matrix_of, named_layer, weight_layers
+from service.networks.edit_tasks import Task
+from service.networks.edits import Fitting
+from service.networks.loading import Network
+from service.networks.rome import KeyMoments, key_moments, rome
+from service.subjects import Edit, EditMethod
+
+WATCHED = 200  # inputs whose states are compared
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """One network, one task and one draw of its cases. Raises what `case_sets` does."""
+
+    network: Network
+    task: Task
+    items: Any
+    seed: int
+    general: General
+    moments: dict[str, KeyMoments] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def sets(self) -> CaseSets:
+        """The cases."""
+        return case_sets(self.network, self.task, self.items, self.seed)
+
+    @cached_property
+    def scores(self) -> TaskScores:
+        """What judges an edit by its task: under the severest corruption of each family that is asked."""
+        severest = max(self.general.judging.severities)
+        corruptions = [one for one in self.general.corruptions if one[1] == severest]
+        return TaskScores(self.network, self.sets, corruptions)
+
+    @cached_property
+    def drift(self) -> Drift:
+        """The layers before the edit."""
+        return Drift(self.network, {name: one[:WATCHED] for name, one in self.sets.unrelated.items()})
+
+    @cached_property
+    def trace(self) -> tuple[TraceEffect, ...]:
+        """Where the network has what the prompts ask. Raises BadInput for what is no decoder, and prompts without subjects."""
+        return causal_trace(self.network, self.sets.exemplars, seed=self.seed)
+
+    def prepare(self, whole: bool) -> None:
+        """Ask the untouched network what is asked of edited ones: all of it, or what chooses settings. Asked once."""
+        _ = self.scores.told
+        if not whole:
+            return
+        _ = self.scores.before, self.drift.before
+        for one in self.general.corruptions:
+            self.general.untouched(self.network, one)
+
+    def layers(self, method: EditMethod, asked: tuple[str, ...] | None, count: int = 1) -> list[str]:
+        """The names of the layers where a method edits: those asked for; else for ROME the one that the causal trace finds, for
+        others in one layer `count` of them from the first to the last. Raises UnknownName, BadInput."""
+        if method not in IN_ONE_LAYER:
+            return []
+        if asked is not None:
+            return [named_layer(self.network, layer) for layer in asked]
+        if method == "rome":
+            return [named_layer(self.network, str(located_layer(self.trace)))]
+        known = weight_layers(self.network)
+        if not known:
+            raise BadInput(f"{self.network.checkpoint.label} has no layer with a weight matrix to edit")
+        places = [(2 * place + 1) / (2 * count) for place in range(count)]
+        return list(dict.fromkeys(known[int(share * len(known))] for share in places))
+
+    def has_rank(self, edit: Edit) -> bool:
+        """Whether the matrix of the edit's layer has as many ranks as the edit's."""
+        if edit.rank is None or edit.layer is None:
+            return True
+        return edit.rank <= min(matrix_of(self.network, edit.layer).shape)
+
+    def fit(self, edit: Edit, on_step: Any = None) -> Fitting:
+        """Fit an edit to the exemplars; the network itself is left as it is. Raises BadInput."""
+        if edit.method != "rome":
+            return fitted(self.network, edit, self.sets.exemplars, on_step)
+        layer = str(edit.layer)
+        if layer not in self.moments:
+            self.moments[layer] = key_moments(self.network, layer, self.items)
+        return rome(self.network, edit, self.sets.exemplars, self.moments[layer], on_step)

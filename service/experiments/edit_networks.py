@@ -1,0 +1,240 @@
+"""What does an edit break? Each edit is fitted, judged while it is applied, recorded, and undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any
+
+from service.experiments.edit_bench import Bench
+from service.experiments.edit_grid import Grid, sharing_a_tuning
+from service.experiments.edit_judging import General
+from service.experiments.edit_parts import Outcome, Part
+from service.experiments.progress import Progress, tell, tell_waiting
+from service.experiments.runs import ended_run, now
+from service.networks.checkpoints import CheckpointSource, load
+from service.networks.edit_fitting import interpolated
+from service.networks.edits import Fitting, applied, delta_bytes
+from service.networks.loading import Network
+from service.settings import Settings
+from service.storage import edit_rows
+from service.storage.database import OnWait, Store, open_store
+from service.storage.edit_coverage import judged_edits, tried_scores
+from service.storage.edit_deltas import StoredDelta, write_delta
+from service.storage.edit_rows import EditRecord, Judged, Moved, record_edit, record_trace, record_untouched
+from service.subjects import Edit, EditMethod, content_id
+
+EXPERIMENT = "edit_networks"
+SEARCHED_LAYERS = 4  # among which a search chooses
+Chosen = Mapping[EditMethod, Edit]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Edits of a method that are tried, to choose its settings."""
+
+    search_id: str
+    method: EditMethod
+    tried: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Editor:
+    """How checkpoints are edited: where that is recorded, which edits are asked, and with which networks."""
+
+    store: Store
+    grid: Grid
+    network: Callable[[CheckpointSource], Network]
+    flow_run_id: str | None = None
+    on_wait: OnWait = None
+    benches: dict[str, Bench] = field(default_factory=dict, repr=False)
+
+    def bench(self, part: Part) -> Bench:
+        """The network with the part's cases; the last one is kept. Raises NetworkMismatch, BadInput, UnknownName."""
+        key = part.label
+        if key not in self.benches:
+            self.benches.clear()
+            asked = part.asked
+            self.benches[key] = Bench(self.network(part.source), asked.task, asked.items, part.seed, asked.general)
+        return self.benches[key]
+
+    def lacks_untouched(self, source: CheckpointSource, general: General) -> bool:
+        """Whether the untouched network is still to be judged. Raises StoreBusy."""
+        checkpoint_id, dataset = source.checkpoint.checkpoint_id, general.items.dataset.name
+        known = edit_rows.known_robustness(self.store, checkpoint_id, dataset, general.sample, self.on_wait)
+        return not set(general.corruptions) <= known
+
+    def judge_untouched(self, source: CheckpointSource, general: General) -> None:
+        """Record how robust an untouched network is. Raises NetworkMismatch, BadInput, StoreBusy."""
+        begun, started, network = now(), time.perf_counter(), self.network(source)
+        tell(Progress("edit", f"{source.checkpoint.label}, untouched", 0, None, "corruptions"))
+        judged = Judged(general.items.dataset.name, general.sample, tuple(general.of_untouched(network)))
+        parameters = {"untouched": source.checkpoint.label, "images or texts": len(general.item_ids)}
+        run = ended_run(
+            EXPERIMENT,
+            parameters,
+            begun,
+            source.checkpoint.checkpoint_id,
+            general.sample,
+            device=network.facts.device,
+            flow_run_id=self.flow_run_id,
+            seconds={"measure": time.perf_counter() - started},
+        )
+        datasets = [general.items.dataset]
+        record_untouched(self.store, run, source.checkpoint, network.facts, datasets, [judged], self.on_wait)
+
+    def edits(self, part: Part, chosen: Chosen) -> list[Edit]:
+        """Every edit of a part, in the order in which they are made; `chosen` are those that a search liked best. Loads the
+        network, whose layers they name. Raises UnknownName, BadInput."""
+        bench, found = self.bench(part), list[Edit]()
+        for method in self.grid.methods:
+            grid = self.grid.liking(chosen.get(method))
+            layers = bench.layers(method, grid.layers, grid.where)
+            found += grid.edits(method, part.checkpoint_id, part.asked.task_id, layers, part.seed)
+        return found if self.grid.where == 1 else [edit for edit in found if bench.has_rank(edit)]
+
+    def lacking(self, part: Part, chosen: Chosen) -> list[Edit]:
+        """Those of the edits that are not recorded with all that is to be judged. Raises StoreBusy."""
+        general = part.asked.general
+        about = part.checkpoint_id, part.asked.task_id, general.items.dataset.name, general.sample
+        known, wanted = judged_edits(self.store, *about, self.on_wait), set(general.corruptions)
+        return [one for one in self.edits(part, chosen) if not wanted <= known.get(one.edit_id, set())]
+
+    def searches(self, part: Part) -> list[Search]:
+        """For each method the edits that are tried to choose its settings; none without a budget. Raises BadInput."""
+        return [self._search(part, method) for method in self.grid.methods if self.grid.budget]
+
+    def _search(self, part: Part, method: EditMethod) -> Search:
+        bench, grid = self.bench(part), self.grid
+        layers = bench.layers(method, grid.layers, max(grid.where, SEARCHED_LAYERS))
+        middle = layers[len(layers) // 2 :][:1]
+        usual = grid.edits(method, part.checkpoint_id, part.asked.task_id, middle, part.seed)
+        tried = grid.tried(usual[len(usual) // 2], layers)
+        return Search(content_id("edit search", [one.edit_id for one in tried]), method, tuple(tried))
+
+    def untried(self, search: Search) -> list[Edit]:
+        """Those of its edits that are not recorded. Raises StoreBusy."""
+        known = tried_scores(self.store, search.search_id, self.on_wait)
+        return [edit for edit in search.tried if edit.edit_id not in known]
+
+    def best(self, search: Search) -> Edit:
+        """The edit that was worth most on the validation cases; of equals the one of the fewest steps. Raises StoreBusy."""
+        scores = tried_scores(self.store, search.search_id, self.on_wait)
+        return max(search.tried, key=lambda edit: (scores[edit.edit_id], -edit.steps))
+
+    def chosen(self, part: Part) -> Chosen:
+        """For each method what a search found best; tries what is not recorded. Raises BadInput, StoreBusy."""
+        searches = self.searches(part)
+        for search in searches:
+            for done, edit in enumerate(todo := self.untried(search)):
+                tell(Progress("edit", f"{part.label}: search of {search.method}", done, len(todo), "edits"))
+                self._make(part, self.bench(part), [edit], search.search_id)
+        return {search.method: self.best(search) for search in searches}
+
+    def edit(self, part: Part, chosen: Chosen) -> Outcome:
+        """Make the edits of a part that are not recorded, judge and record them.
+
+        Raises BadInput, UnknownName, NetworkMismatch, StoreBusy.
+        """
+        started, todo = time.perf_counter(), self.lacking(part, chosen)
+        if todo:
+            bench, done = self.bench(part), 0
+            tell(Progress("edit", f"{part.label}: the untouched network", 0, len(todo), "edits"))
+            for group in sharing_a_tuning(todo):
+                tell(Progress("edit", part.label, done, len(todo), "edits"))
+                self._make(part, bench, group, None)
+                done += len(group)
+        return Outcome(part.label, tuple(one.edit_id for one in todo), time.perf_counter() - started)
+
+    def trace(self, part: Part) -> bool:
+        """Record the causal trace of a part's prompts where ROME is asked for without a layer; whether there was one to record.
+        Raises BadInput, StoreBusy."""
+        if "rome" not in self.grid.methods or self.grid.layers is not None:
+            return False
+        if edit_rows.is_traced(self.store, part.checkpoint_id, part.asked.task_id, self.on_wait):
+            return False
+        begun, bench = now(), self.bench(part)
+        effects = bench.trace
+        run = self._run(part, {"trace": part.asked.task.name}, begun, bench, {})
+        network, datasets = bench.network, [part.asked.items.dataset]
+        about = network.checkpoint, network.facts, datasets, self._facts(part, bench), effects
+        record_trace(self.store, run, *about, self.on_wait)
+        return True
+
+    def _make(self, part: Part, bench: Bench, group: Sequence[Edit], search: str | None) -> None:
+        """Fit edits that share a tuning, then judge and record one after another."""
+        fitting: Fitting | None = None
+        bench.prepare(whole=search is None)
+        for edit in group:
+            begun, started = now(), time.perf_counter()
+            if fitting is None:
+                fitting = bench.fit(edit, partial(self._told, part, edit))
+            else:
+                fitting = interpolated(fitting, bench.network, float(edit.alpha or 0.0))
+            self._judge(part, bench, fitting, search, begun, started)
+
+    def _judge(
+        self, part: Part, bench: Bench, fitting: Fitting, search: str | None, begun: Any, started: float
+    ) -> None:
+        edit, general = fitting.delta.edit, bench.general
+        judged, moved, stored = list[Judged](), list[Moved](), None
+        seconds = time.perf_counter() - started
+        with applied(bench.network, fitting.delta, checked=True):
+            if search is not None:
+                scores = list(bench.scores.validation())
+            else:
+                scores = list(bench.scores.scores())
+                found = tuple(general.of_edited(bench.network))
+                judged.append(Judged(general.items.dataset.name, general.sample, found))
+                moved.append(Moved(bench.items.dataset.name, tuple(bench.drift.changes())))
+        if search is None:
+            stored = self._stored(fitting)
+        run = self._run(part, vars(edit), begun, bench, {"measure": time.perf_counter() - started})
+        record = EditRecord(
+            run=run,
+            checkpoint=bench.network.checkpoint,
+            facts=bench.network.facts,
+            datasets=(bench.items.dataset, general.items.dataset),
+            task=self._facts(part, bench),
+            edit=edit,
+            fit=fitting.fit,
+            delta=stored,
+            scores=tuple(scores),
+            judged=tuple(judged),
+            moved=tuple(moved),
+            search=search,
+            seconds=seconds,
+        )
+        record_edit(self.store, record, self.on_wait)
+
+    def _stored(self, fitting: Fitting) -> StoredDelta:
+        return write_delta(self.store, fitting.delta.edit, delta_bytes(fitting.delta))
+
+    def _facts(self, part: Part, bench: Bench) -> edit_rows.Task:
+        task, exemplars = part.asked.task, len(bench.sets.exemplars)
+        return edit_rows.Task(part.asked.task_id, task.name, task.modality, bench.items.dataset.name, exemplars)
+
+    def _told(self, part: Part, edit: Edit, done: int, total: int) -> None:
+        tell(Progress("edit", f"{part.label}: {edit.method}", done, total, "steps"))
+
+    def _run(self, part: Part, parameters: Any, begun: Any, bench: Bench, seconds: dict[str, float]) -> Any:
+        task, digest = part.asked.task, part.asked.items.dataset.digest
+        return ended_run(
+            EXPERIMENT,
+            {"task": task.name, "task_id": task.task_id(digest), "dataset": task.dataset, **parameters},
+            begun,
+            bench.network.checkpoint.checkpoint_id,
+            device=bench.network.facts.device,
+            flow_run_id=self.flow_run_id,
+            seed=part.seed,
+            seconds=seconds,
+        )
+
+
+def editor_of(settings: Settings, grid: Grid, device: str = "auto", trust_remote_code: bool = False) -> Editor:
+    """An editor on the configured store, which is opened; for plans and for saved edits. Raises the store's errors."""
+    store = open_store(settings.store, settings.lock_wait, tell_waiting)
+    loading = partial(load, device=device, trust_remote_code=trust_remote_code)
+    return Editor(store, grid, lru_cache(maxsize=1)(loading), on_wait=tell_waiting)

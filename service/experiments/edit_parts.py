@@ -1,0 +1,60 @@
+"""What is edited: one task and one draw of its exemplars, for one checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.experiments.edit_judging import General, Judging, general_of
+from service.networks.checkpoints import CheckpointSource
+from service.networks.edit_tasks import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A task with the dataset that it is of, opened, and what else robustness is judged on."""
+
+    task: Task
+    items: Any
+    general: General
+
+    @property
+    def task_id(self) -> str:
+        """The task's id on that dataset."""
+        return self.task.task_id(self.items.dataset.digest)
+
+
+def asked_of(task: Task, judging: Judging, opened: Callable[[str], Any]) -> Asked:
+    """A task with its datasets opened. Raises UnknownName, BadInput."""
+    items = opened(task.dataset)
+    general = items if judging.dataset is None else opened(judging.dataset)
+    return Asked(task, items, general_of(task, general, judging))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One task and one draw of its exemplars, for one checkpoint."""
+
+    source: CheckpointSource
+    asked: Asked = field(hash=False)
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """How people read it."""
+        return f"{self.source.checkpoint.label}: {self.asked.task.name}, draw {self.seed}"
+
+    @property
+    def checkpoint_id(self) -> str:
+        """Of what is edited."""
+        return self.source.checkpoint.checkpoint_id
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done of a part: the edits that were made, none where all were there."""
+
+    label: str
+    edits: tuple[str, ...]
+    seconds: float
