@@ -64,9 +64,9 @@ TINY_PARAMETERS: dict[str, tuple[Any, ...]] = PARAMETERS | {
 FAMILIES: tuple[str, ...] = tuple(PARAMETERS)
 
 
-def families_for(channels: int) -> tuple[str, ...]:
-    """The families that mean something for images of so many channels: of grey ones (1) all but those of colours."""
-    return tuple(family for family in FAMILIES if channels == 3 or family not in COLOUR_ALONE)
+def families_for(pixels: Pixels) -> tuple[str, ...]:
+    """The families that mean something for an image like this one: for a grey one all but those of colours."""
+    return tuple(family for family in FAMILIES if pixels.shape[2] == 3 or family not in COLOUR_ALONE)
 
 
 def corrupted(pixels: Pixels, family: str, severity: int, seed: int) -> Pixels:
@@ -81,8 +81,9 @@ def corrupted(pixels: Pixels, family: str, severity: int, seed: int) -> Pixels:
         raise BadShape(f"an image needs to be uint8 (height, width, 1 or 3 channels); got {given}")
     if not changes(family, severity, FAMILIES):
         return pixels
-    if family not in families_for(pixels.shape[2]):
-        raise BadInput(f"{family} needs colours, and the image is grey: give another of {', '.join(families_for(1))}")
+    possible = families_for(pixels)
+    if family not in possible:
+        raise BadInput(f"{family} needs colours, and the image is grey: give another of {', '.join(possible)}")
     table = TINY_PARAMETERS if min(pixels.shape[:2]) < TINY else PARAMETERS
     found = SPOILED[family](pixels / 255.0, table[family][severity - 1], np.random.default_rng(seed))
     return _stored(found)

@@ -18,9 +18,9 @@ COLOUR_ALONE = ("tint",)
 RED = (1.0, 0.45, 0.45)  # what a tint leaves of red, green and blue
 
 
-def styles_for(channels: int) -> tuple[str, ...]:
-    """The styles that mean something for images of so many channels: of grey ones (1) all but those of colours."""
-    return tuple(style for style in STYLES if channels == 3 or style not in COLOUR_ALONE)
+def styles_for(pixels: Pixels) -> tuple[str, ...]:
+    """The styles that mean something for an image like this one: for a grey one all but those of colours."""
+    return tuple(style for style in STYLES if pixels.shape[2] == 3 or style not in COLOUR_ALONE)
 
 
 def styled(pixels: Pixels, style: str) -> Pixels:
@@ -39,8 +39,9 @@ def styled(pixels: Pixels, style: str) -> Pixels:
         )
     if style == NONE:
         return pixels
-    if style not in styles_for(pixels.shape[2]):
-        raise BadInput(f"{style} needs colours, and the image is grey: give another of {', '.join(styles_for(1))}")
+    possible = styles_for(pixels)
+    if style not in possible:
+        raise BadInput(f"{style} needs colours, and the image is grey: give another of {', '.join(possible)}")
     height, width = pixels.shape[:2]
     rows, columns = np.mgrid[:height, :width]
     return DRAWN[style](pixels, rows, columns, max(1, min(height, width) // 16))

@@ -43,8 +43,8 @@ def corrupted_text(text: str, family: str, severity: int, seed: int) -> str:
     ``character-noise`` replaces, leaves out, doubles, or swaps with the next one, 2, 5, 10, 15 and 25 % of the letters;
     ``casing`` turns capital letters small and small ones capital, of 10, 25, 50, 75 and 100 %; ``word-dropout`` leaves out 5,
     10, 20, 35 and 50 % of the words, never all of them; ``template`` puts 1 to 5 English phrases before sentences, so that the
-    same is said in other words. Letters and words are drawn one by one, so that shares hold on average; one is changed at least.
-    `seed` decides which: give each text a seed of its own. Raises UnknownName, BadInput.
+    same is said in other words. Letters and words are drawn one by one, so that shares hold on average; one is changed at
+    least. `seed` decides which: give each text a seed of its own. Raises UnknownName, BadInput.
     """
     if not changes(family, severity, FAMILIES):
         return text

@@ -16,7 +16,8 @@ from service.networks.image_corruptions import FAMILIES, PARAMETERS, TINY_PARAME
 
 DRAWN = ("gaussian-noise", "shot-noise", "impulse-noise", "speckle-noise", "motion-blur", "elastic")
 BLURS = ("gaussian-blur", "defocus-blur", "motion-blur", "zoom-blur")
-KINDS = [(family, 1) for family in families_for(1)] + [(family, 3) for family in FAMILIES]
+GREY, COLOUR = grey_pictures()[0], colour_pictures()[0]
+KINDS = [(family, 1) for family in families_for(GREY)] + [(family, 3) for family in FAMILIES]
 
 
 def pictures(channels):
@@ -64,8 +65,8 @@ def test_severity_0_and_the_family_none_change_nothing(channels):
 
 
 def test_grey_images_lack_the_family_of_colours():
-    assert set(FAMILIES) - set(families_for(1)) == {"saturate"}
-    assert families_for(3) == FAMILIES
+    assert set(FAMILIES) - set(families_for(GREY)) == {"saturate"}
+    assert families_for(COLOUR) == FAMILIES
     with pytest.raises(
         BadInput, match=r"saturate needs colours, and the image is grey: give another of gaussian-noise, "
     ):
@@ -91,7 +92,7 @@ def test_what_is_no_image_is_refused(image):
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 1), (5, 40, 3), (64, 48, 3), (80, 80, 1)])
 def test_any_size_of_image_is_taken(shape):
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    for family in families_for(shape[2]):
+    for family in families_for(image):
         assert all(corrupted(image, family, severity, 0).shape == shape for severity in (1, 5))
 
 

@@ -9,7 +9,8 @@ from small_pictures import colour_pictures, grey_pictures
 from service.errors import BadInput, BadShape, UnknownName
 from service.networks.image_styles import STYLES, styled, styles_for
 
-KINDS = [(style, 1) for style in styles_for(1)] + [(style, 3) for style in STYLES]
+GREY = grey_pictures()[0]
+KINDS = [(style, 1) for style in styles_for(GREY)] + [(style, 3) for style in STYLES]
 
 
 @pytest.mark.parametrize(("style", "channels"), KINDS)
@@ -35,7 +36,7 @@ def test_the_styles_by_hand():
         "stripes": [[200, 0, 0, 0], [255] * 4, [0] * 4, [0] * 4],
         "none": image[..., 0],
     }
-    assert set(expected) == {*styles_for(1), "none"}
+    assert set(expected) == {*styles_for(GREY), "none"}
     for style, rows in expected.items():
         assert np.array_equal(styled(image, style)[..., 0], rows), style
     red = styled(np.full((2, 2, 3), 200, dtype=np.uint8), "tint")
@@ -58,6 +59,6 @@ def test_a_style_nobody_knows_or_that_a_grey_image_cannot_have_is_refused():
         styled(digit, "inverted")
     with pytest.raises(BadInput, match="tint needs colours, and the image is grey: give another of checker, "):
         styled(digit, "tint")
-    assert set(STYLES) - set(styles_for(1)) == {"tint"}
+    assert set(STYLES) - set(styles_for(GREY)) == {"tint"}
     with pytest.raises(BadShape, match="an image needs to be uint8"):
         styled(digit / 255, "invert")
