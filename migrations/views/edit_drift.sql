@@ -19,7 +19,7 @@ select
     d.before,
     d.after,
     d.after - d.before as change,
-    case when d.before is null then d.after end as distance,
+    case when d.before is null then d.after end as compared,
     d.std_error,
     d.n,
     d.note,
@@ -49,11 +49,11 @@ comment on column lab.edit_drift.dataset is 'the key of the items whose states a
 comment on column lab.edit_drift.layer is 'depth: 0 is the embedding, 1 to L the blocks';
 comment on column lab.edit_drift.layer_name is 'the module''s name in its network; NULL where it was not noted';
 comment on column lab.edit_drift.stream is 'embedding, residual or final';
-comment on column lab.edit_drift.measure is 'the measure''s name, as in lab.measures';
+comment on column lab.edit_drift.measure is 'the measure''s name: of the shape of the states, or of the dissimilarity of both networks';
 comment on column lab.edit_drift.before is 'its value in the untouched network; NULL where it compares both networks';
 comment on column lab.edit_drift.after is 'its value in the edited network, or of both compared; NULL where undefined, and then note says why';
 comment on column lab.edit_drift.change is 'after less before; NULL where the measure compares both networks';
-comment on column lab.edit_drift.distance is 'how far apart the states before and after are, where the measure compares both networks; 0 is not at all';
+comment on column lab.edit_drift.compared is 'after, where the measure compares both networks: a distance of 0, or a similarity of 1, says that the layer did not move; NULL otherwise';
 comment on column lab.edit_drift.std_error is 'standard error of after';
 comment on column lab.edit_drift.n is 'how many points it is of';
 comment on column lab.edit_drift.note is 'what is to be known of it';

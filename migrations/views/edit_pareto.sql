@@ -10,13 +10,14 @@ select
     t.rank,
     t.alpha,
     t.limited_to,
-    t.steps,
-    t.learning_rate,
     t.dataset,
-    t.sample,
+    t.families,
+    t.corruptions,
     t.edits,
     t.tasks,
     t.seeds,
+    t.steps,
+    t.learning_rate,
     t.success,
     t.success_low,
     t.success_high,
@@ -39,13 +40,14 @@ comment on column lab.edit_pareto.layer is 'name of the module whose weights cha
 comment on column lab.edit_pareto.rank is 'rank of the change; NULL where the method has none';
 comment on column lab.edit_pareto.alpha is 'how far the weights go from those before (0) to those that were tuned (1); NULL where the method has none';
 comment on column lab.edit_pareto.limited_to is 'what constrains the change, in words: rank 1, alpha 0.5, one layer, from a layer on, all layers';
-comment on column lab.edit_pareto.steps is 'optimiser steps of the fit';
-comment on column lab.edit_pareto.learning_rate is 'its learning rate';
 comment on column lab.edit_pareto.dataset is 'the key of the items that robustness is judged on';
-comment on column lab.edit_pareto.sample is 'id of which items, and of the seed of the corruptions';
+comment on column lab.edit_pareto.families is 'how many families of corruptions it is judged under';
+comment on column lab.edit_pareto.corruptions is 'how many families and severities';
 comment on column lab.edit_pareto.edits is 'how many edits it is over';
 comment on column lab.edit_pareto.tasks is 'how many tasks';
 comment on column lab.edit_pareto.seeds is 'how many seeds';
+comment on column lab.edit_pareto.steps is 'optimiser steps of the fits; NULL where they differ, as where a search chose them for each task';
+comment on column lab.edit_pareto.learning_rate is 'their learning rate; NULL where they differ';
 comment on column lab.edit_pareto.success is 'share of held-out cases that come out as asked, 0 to 1; mean over edits';
 comment on column lab.edit_pareto.success_low is 'lower end of its 95 % interval over edits (Student''s t, cut at 0); NULL for one edit';
 comment on column lab.edit_pareto.success_high is 'upper end of that interval, cut at 1';

@@ -4,17 +4,26 @@ with judged as (
         e.model, e.kind, e.step, e.revision, e.task, e.task_id, e.method, e.layer, e.rank, e.alpha, e.limited_to, e.steps,
         e.learning_rate, e.seed, e.exemplar_success, e.success, e.corrupted_success, e.generality, e.locality,
         e.share_changed, e.converged,
-        b.dataset, b.sample, b.clean_change, b.robustness_change, b.effective_robustness_change, b.calibration_change
+        b.dataset, b.families, b.corruptions, b.clean_change, b.robustness_change, b.effective_robustness_change,
+        b.calibration_change
     from lab.edits e
     join lab.edit_costs b on b.edit_id = e.edit_id
+    where b.corruptions > 0
+    qualify row_number() over (
+        partition by
+            e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.seed, b.dataset, b.families, b.corruptions
+        order by b.measured_at desc, e.measured_at desc, e.edit_id, b.sample
+    ) = 1
 ),
 grouped as (
     select
-        j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.steps,
-        j.learning_rate, j.dataset, j.sample,
+        j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset,
+        j.families, j.corruptions,
         count(*) as edits,
         count(distinct j.task_id) as tasks,
         count(distinct j.seed) as seeds,
+        case when count(distinct j.steps) = 1 then min(j.steps) end as steps,
+        case when count(distinct j.learning_rate) = 1 then min(j.learning_rate) end as learning_rate,
         avg(j.success) as success,
         count(j.success) as success_n,
         stddev_samp(j.success) / sqrt(count(j.success)) as success_std_error,
@@ -35,12 +44,12 @@ grouped as (
     from judged j
     group by grouping sets (
         (
-            j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.steps,
-            j.learning_rate, j.dataset, j.sample
+            j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset,
+            j.families, j.corruptions
         ),
         (
-            j.model, j.kind, j.step, j.revision, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.steps,
-            j.learning_rate, j.dataset, j.sample
+            j.model, j.kind, j.step, j.revision, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset, j.families,
+            j.corruptions
         )
     )
 ),
@@ -61,10 +70,10 @@ quantiles as (
 ),
 ranked as (
     select
-        g.model, g.kind, g.step, g.revision, g.task, g.method, g.layer, g.rank, g.alpha, g.limited_to, g.steps,
-        g.learning_rate, g.dataset, g.sample, g.edits, g.tasks, g.seeds, g.success, g.clean_change, g.robustness_change,
-        g.exemplar_success, g.corrupted_success, g.generality, g.locality, g.effective_robustness_change,
-        g.calibration_change, g.share_changed, g.converged,
+        g.model, g.kind, g.step, g.revision, g.task, g.method, g.layer, g.rank, g.alpha, g.limited_to, g.dataset,
+        g.families, g.corruptions, g.edits, g.tasks, g.seeds, g.steps, g.learning_rate, g.success, g.clean_change,
+        g.robustness_change, g.exemplar_success, g.corrupted_success, g.generality, g.locality,
+        g.effective_robustness_change, g.calibration_change, g.share_changed, g.converged,
         qs.quantile * g.success_std_error as success_reach,
         qc.quantile * g.clean_change_std_error as clean_change_reach,
         qr.quantile * g.robustness_change_std_error as robustness_change_reach,
@@ -77,7 +86,8 @@ ranked as (
     left join quantiles qc on qc.n = g.clean_change_n
     left join quantiles qr on qr.n = g.robustness_change_n
     window best_first as (
-        partition by g.model, g.step, g.revision, g.task, g.dataset, g.sample order by g.success desc nulls last
+        partition by g.model, g.step, g.revision, g.task, g.dataset, g.families, g.corruptions
+        order by g.success desc nulls last
     )
 )
 select
@@ -91,13 +101,14 @@ select
     t.rank,
     t.alpha,
     t.limited_to,
-    t.steps,
-    t.learning_rate,
     t.dataset,
-    t.sample,
+    t.families,
+    t.corruptions,
     t.edits,
     t.tasks,
     t.seeds,
+    t.steps,
+    t.learning_rate,
     t.success,
     case when t.success_reach is not null then greatest(t.success - t.success_reach, 0) end as success_low,
     case when t.success_reach is not null then least(t.success + t.success_reach, 1) end as success_high,
@@ -119,7 +130,7 @@ select
         and (t.best_of_more is null or t.robustness_change > t.best_of_more) as on_front
 from ranked t;
 
-comment on view lab.edit_tradeoff is 'What edits achieve and what they cost, by method and constraint: means over seeds, for each task and over all of them; edits that were not judged under corruptions are not in it';
+comment on view lab.edit_tradeoff is 'What edits achieve and what they cost, by method and constraint: means over seeds, for each task and over all of them; of edits that differ in steps or learning rate alone the newest, and none that was not judged under corruptions';
 comment on column lab.edit_tradeoff.model is 'the network''s name in the store';
 comment on column lab.edit_tradeoff.kind is 'decoder, encoder or vision';
 comment on column lab.edit_tradeoff.step is 'optimiser step; NULL where nobody said';
@@ -130,13 +141,14 @@ comment on column lab.edit_tradeoff.layer is 'name of the module whose weights c
 comment on column lab.edit_tradeoff.rank is 'rank of the change; NULL where the method has none';
 comment on column lab.edit_tradeoff.alpha is 'how far the weights go from those before (0) to those that were tuned (1); NULL where the method has none';
 comment on column lab.edit_tradeoff.limited_to is 'what constrains the change, in words: rank 1, alpha 0.5, one layer, from a layer on, all layers';
-comment on column lab.edit_tradeoff.steps is 'optimiser steps of the fit';
-comment on column lab.edit_tradeoff.learning_rate is 'its learning rate';
 comment on column lab.edit_tradeoff.dataset is 'the key of the items that robustness is judged on';
-comment on column lab.edit_tradeoff.sample is 'id of which items, and of the seed of the corruptions';
+comment on column lab.edit_tradeoff.families is 'how many families of corruptions it is judged under';
+comment on column lab.edit_tradeoff.corruptions is 'how many families and severities';
 comment on column lab.edit_tradeoff.edits is 'how many edits it is over';
 comment on column lab.edit_tradeoff.tasks is 'how many tasks';
 comment on column lab.edit_tradeoff.seeds is 'how many seeds';
+comment on column lab.edit_tradeoff.steps is 'optimiser steps of the fits; NULL where they differ, as where a search chose them for each task';
+comment on column lab.edit_tradeoff.learning_rate is 'their learning rate; NULL where they differ';
 comment on column lab.edit_tradeoff.success is 'share of held-out cases that come out as asked, 0 to 1; mean over edits';
 comment on column lab.edit_tradeoff.success_low is 'lower end of its 95 % interval over edits (Student''s t, cut at 0); NULL for one edit';
 comment on column lab.edit_tradeoff.success_high is 'upper end of that interval, cut at 1';
@@ -154,4 +166,4 @@ comment on column lab.edit_tradeoff.effective_robustness_change is 'accuracy und
 comment on column lab.edit_tradeoff.calibration_change is 'expected calibration error under corruption, less that of the untouched network';
 comment on column lab.edit_tradeoff.share_changed is 'share of the network''s parameters that the edit may change';
 comment on column lab.edit_tradeoff.converged is 'share of the fits that converged';
-comment on column lab.edit_tradeoff.on_front is 'true where no other row of the same network, task, dataset and sample has as much success for less robustness lost, or more success for as little';
+comment on column lab.edit_tradeoff.on_front is 'true where no other row of the same network, task, dataset and corruptions has as much success for less robustness lost, or more success for as little';

@@ -12,12 +12,13 @@ scored as (
     select
         s.edit_id,
         max(s.value) filter (s.measure = 'success' and s.cases = 'exemplars' and s.severity = 0) as exemplar_success,
+        max(s.value) filter (s.measure = 'success' and s.cases = 'validation' and s.severity = 0) as validation_success,
         max(s.value) filter (s.measure = 'success' and s.cases = 'held-out' and s.severity = 0) as success,
         max(s.std_error) filter (s.measure = 'success' and s.cases = 'held-out' and s.severity = 0) as success_std_error,
         max(s.before) filter (s.measure = 'success' and s.cases = 'held-out' and s.severity = 0) as success_before,
         avg(s.value) filter (s.measure = 'success' and s.cases = 'held-out' and s.severity > 0) as corrupted_success,
         avg(s.value) filter (
-            s.measure = 'success' and s.cases not in ('exemplars', 'held-out', 'unrelated') and s.severity = 0
+            s.measure = 'success' and s.cases not in ('exemplars', 'held-out', 'unrelated', 'validation') and s.severity = 0
         ) as generality,
         max(s.value) filter (s.measure = 'agreement' and s.cases = 'unrelated' and s.severity = 0) as locality,
         max(s.std_error) filter (s.measure = 'agreement' and s.cases = 'unrelated' and s.severity = 0) as locality_std_error,
@@ -49,6 +50,7 @@ select
     n.seed,
     n.exemplars,
     s.exemplar_success,
+    s.validation_success,
     s.success,
     s.success_std_error,
     s.success_before,
@@ -95,11 +97,12 @@ comment on column lab.edits.learning_rate is 'its learning rate';
 comment on column lab.edits.seed is 'draws the exemplars and whatever else is random';
 comment on column lab.edits.exemplars is 'how many cases it was fitted to';
 comment on column lab.edits.exemplar_success is 'share of the exemplars that come out as asked, 0 to 1';
-comment on column lab.edits.success is 'share of held-out cases that come out as asked, 0 to 1';
+comment on column lab.edits.validation_success is 'share of the cases by which a search chooses that come out as asked; NULL of edits that no search tried';
+comment on column lab.edits.success is 'share of held-out cases that come out as asked, 0 to 1; NULL of edits that were only tried in a search';
 comment on column lab.edits.success_std_error is 'its standard error over cases';
 comment on column lab.edits.success_before is 'the same of the untouched network';
 comment on column lab.edits.corrupted_success is 'share of held-out cases that come out as asked under corruptions; mean over families and severities';
-comment on column lab.edits.generality is 'share of cases of another kind (paraphrases, another style) that come out as asked; mean over kinds';
+comment on column lab.edits.generality is 'share of cases of another kind (paraphrases, another style, other classes) that come out as asked; mean over kinds';
 comment on column lab.edits.locality is 'share of unrelated inputs that the untouched network tells alike, 0 to 1';
 comment on column lab.edits.locality_std_error is 'its standard error over inputs';
 comment on column lab.edits.errors_corrected is 'share of the untouched network''s errors on held-out cases that are gone; 1 is all, below 0 there are more';

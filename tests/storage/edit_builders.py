@@ -60,7 +60,8 @@ def some_scores(success=0.8):
         EditScore("success", "exemplars", "none", 0, 0.0, min(success + 0.1, 1.0), 0.1, 8),
         EditScore("success", "held-out", "none", 0, 0.1, success, 0.05, 60),
         EditScore("success", "held-out", "noise", 3, 0.1, success - 0.1, 0.05, 60),
-        EditScore("success", "other-style", "none", 0, 0.1, success - 0.2, 0.05, 60),
+        EditScore("success", "validation", "none", 0, None, 0.99, 0.05, 20),
+        EditScore("success", "style stripes", "none", 0, 0.1, success - 0.2, 0.05, 60),
         EditScore("agreement", "unrelated", "none", 0, None, 0.95, 0.02, 100),
         EditScore("errors-corrected", "held-out", "none", 0, None, None, None, 60, "nothing was wrong before"),
     )
@@ -72,7 +73,7 @@ def some_changes(layers=3, shift=0.1):
         for layer in range(layers)
         for rest in (
             ("twonn", 4.0, 4.0 + shift * layer, 0.2, 100),
-            ("linear_cka_distance", None, shift * layer, 0.01, 100),
+            ("procrustes_angular", None, shift * layer, 0.01, 100),
         )
     )
 

@@ -11,6 +11,7 @@ from edit_builders import (
     ASKED_ON,
     CHECKPOINT,
     CLEAN,
+    CORRUPTIONS,
     SAMPLE,
     a_record,
     a_trace,
@@ -27,8 +28,6 @@ from store_builders import FACTS, a_checkpoint, a_run
 
 from service.storage.database import looking, open_store
 from service.storage.edit_rows import record_edit, record_untouched
-
-CORRUPTED = [("noise", 1), ("noise", 3), ("blur", 3)]
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +161,25 @@ def test_one_edit_has_no_interval_and_each_task_a_row_beside_that_of_all(store):
     assert (rows[None]["success_low"], rows[None]["success_high"]) == (0, 1)
 
 
+def test_what_a_search_chose_for_each_draw_is_one_row_and_of_several_choices_the_newest_counts(store):
+    fast, slow, again = (an_edit(seed=seed, steps=steps) for seed, steps in ((0, 10), (1, 80), (0, 20)))
+    for minutes, (edit, success) in enumerate(((fast, 0.1), (slow, 0.6), (again, 0.8))):
+        record_edit(store, a_record(store, edit, success=success, minutes=minutes))
+    (row,) = asked(store, "select * from lab.edit_tradeoff where task is null")
+    assert (row["edits"], row["success"]) == (2, pytest.approx(0.7))
+    assert (row["steps"], row["learning_rate"]) == (None, 0.01)
+
+
+def test_tasks_judged_on_other_items_are_one_row_and_under_other_corruptions_two(store):
+    fewer = (("none", 0), ("noise", 3))
+    for task, sample, corruptions in (("a", "one", CORRUPTIONS), ("b", "two", CORRUPTIONS), ("c", "one", fewer)):
+        on = judged(0.1, sample=sample, corruptions=corruptions)
+        record_edit(store, a_record(store, an_edit(task=task), task=task, judged=(on,)))
+    rows = asked(store, "select * from lab.edit_tradeoff where task is null order by corruptions")
+    assert [(row["families"], row["corruptions"], row["edits"]) for row in rows] == [(1, 1, 1), (2, 3, 2)]
+    assert all(row["on_front"] for row in rows)
+
+
 def test_an_edit_that_was_only_tried_in_a_search_is_not_in_the_tradeoff(store):
     record_edit(store, a_record(store, an_edit(), search="s", judged=()))
     assert asked(store, "select * from lab.edit_tradeoff") == []
@@ -209,7 +227,7 @@ def test_what_was_not_measured_is_on_no_front_and_each_network_has_its_own(store
 
 def test_steps_along_alpha_that_go_the_wrong_way_are_counted_and_those_beyond_noise(store):
     # success: up, down a little, down much, up; robustness: down, down, up much, up a little
-    found = [(0.0, 0.1, 0.0), (0.25, 0.5, 0.02), (0.5, 0.45, 0.1), (0.75, 0.2, 0.05), (1.0, 0.9, 0.04)]
+    found = [(0.0, 0.1, 0.0), (0.25, 0.5, 0.02), (0.5, 0.4, 0.1), (0.75, 0.2, 0.05), (1.0, 0.9, 0.03)]
     record_together(
         store,
         [
@@ -221,9 +239,9 @@ def test_steps_along_alpha_that_go_the_wrong_way_are_counted_and_those_beyond_no
     rows = asked(store, "select * from lab.edit_alpha order by layer")
     assert [row["alphas"] for row in rows] == [5, 1]
     names = ("success_steps", "success_falls", "success_falls_beyond_noise")
-    assert [rows[0][name] for name in names] == [4, 2, 1]  # 0.05 < 1.96 * 0.0707 < 0.25
+    assert [rows[0][name] for name in names] == [4, 2, 1]  # 0.0707 < 0.1 < 1.96 * 0.0707 < 0.2
     names = ("robustness_steps", "robustness_rises", "robustness_rises_beyond_noise")
-    assert [rows[0][name] for name in names] == [4, 2, 1]  # 0.01 < 1.96 * 0.01414 < 0.05
+    assert [rows[0][name] for name in names] == [4, 2, 1]  # 0.01414 < 0.02 < 1.96 * 0.01414 < 0.05
     assert (rows[1]["success_steps"], rows[1]["robustness_rises"]) == (0, 0)
 
 
@@ -233,8 +251,8 @@ def test_drift_is_a_change_of_shape_or_a_distance_by_layer_newest_run(store):
     rows = asked(store, "select * from lab.edit_drift order by measure, layer")
     assert len(rows) == 6
     distance, shape = rows[2], rows[5]
-    assert (distance["measure"], distance["change"], distance["distance"]) == ("linear_cka_distance", None, 0.2)
-    assert (shape["measure"], shape["change"], shape["distance"]) == ("twonn", pytest.approx(0.2), None)
+    assert (distance["measure"], distance["change"], distance["compared"]) == ("procrustes_angular", None, 0.2)
+    assert (shape["measure"], shape["change"], shape["compared"]) == ("twonn", pytest.approx(0.2), None)
     assert (shape["edited_layer"], shape["layer_name"], shape["rank"]) == ("blocks.1", "blocks.2", 2)
 
 
