@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from store_builders import DATASET, FACTS, a_checkpoint, a_run
 
 from service.results import EditFit, EditScore, LayerChange, Robustness
+from service.storage import ledger
 from service.storage.edit_deltas import write_delta
-from service.storage.edit_rows import EditRecord, Judged, Moved, Task, record_edit, record_trace, record_untouched
+from service.storage.edit_rows import (
+    EditRecord,
+    Judged,
+    Moved,
+    Task,
+    edit_tables,
+    record_trace,
+    record_untouched,
+)
+from service.storage.rows import checkpoint_row, dataset_row, model_row, record_tables, run_row
 from service.subjects import Dataset, Edit, content_id
 
 CHECKPOINT = a_checkpoint(100, "edited")
@@ -50,7 +60,8 @@ def some_scores(success=0.8):
         EditScore("success", "exemplars", "none", 0, 0.0, min(success + 0.1, 1.0), 0.1, 8),
         EditScore("success", "held-out", "none", 0, 0.1, success, 0.05, 60),
         EditScore("success", "held-out", "noise", 3, 0.1, success - 0.1, 0.05, 60),
-        EditScore("success", "other-style", "none", 0, 0.1, success - 0.2, 0.05, 60),
+        EditScore("success", "validation", "none", 0, None, 0.99, 0.05, 20),
+        EditScore("success", "style stripes", "none", 0, 0.1, success - 0.2, 0.05, 60),
         EditScore("agreement", "unrelated", "none", 0, None, 0.95, 0.02, 100),
         EditScore("errors-corrected", "held-out", "none", 0, None, None, None, 60, "nothing was wrong before"),
     )
@@ -62,7 +73,7 @@ def some_changes(layers=3, shift=0.1):
         for layer in range(layers)
         for rest in (
             ("twonn", 4.0, 4.0 + shift * layer, 0.2, 100),
-            ("linear_cka_distance", None, shift * layer, 0.01, 100),
+            ("procrustes_angular", None, shift * layer, 0.01, 100),
         )
     )
 
@@ -80,6 +91,18 @@ def a_record(store, edit, checkpoint=CHECKPOINT, task="style", success=0.8, lost
     run_id = content_id("run", "edit", edit.edit_id, minutes)
     run = a_run(checkpoint, minutes, run_id=run_id, experiment="edit_networks")
     return EditRecord(run, checkpoint, FACTS, (ASKED_ON,), a_task(task), edit, **({"fit": fit} | parts | other))
+
+
+def record_together(store, records):
+    """Record many edits as one run: a transaction a test, not a transaction an edit."""
+    run, checkpoints = records[0].run, {one.checkpoint.checkpoint_id: one.checkpoint for one in records}
+    rows = {"datasets": [dataset_row(ASKED_ON)], "runs": [run_row(run, {})]}
+    rows["models"] = list({one.model: model_row(one, FACTS) for one in checkpoints.values()}.values())
+    rows["checkpoints"] = [checkpoint_row(one, FACTS) for one in checkpoints.values()]
+    for record in records:
+        for name, found in edit_tables(record).items():
+            rows.setdefault(name, []).extend({**row, "run_id": run.run_id} for row in found)
+    record_tables(store, run.run_id, {name: ledger.arrow_table(name, found) for name, found in rows.items()})
 
 
 @dataclass(frozen=True)
@@ -105,13 +128,20 @@ def some_edits(store, checkpoint=CHECKPOINT, seeds=(0, 1, 2)):
         accuracies = {name: value - 0.1 * place for name, value in CLEAN.items()}
         run = a_run(one, 300, experiment="edit_networks")
         record_untouched(store, run, one, FACTS, [ASKED_ON], [untouched(accuracies)])
-    for seed in seeds:
-        for edit, success, lost in (
-            (an_edit("fine-tuning", seed, checkpoint, layer=None), 0.8, 0.20),
-            (an_edit("low-rank", seed, checkpoint, rank=1), 0.4, 0.01),
-            (an_edit("low-rank", seed, checkpoint, rank=4), 0.7, 0.05),
-            (an_edit("1-li", seed, checkpoint, alpha=0.5), 0.6, 0.02),
-            (an_edit("1-li", seed, checkpoint, alpha=1.0), 0.5, 0.10),
-        ):
-            record_edit(store, a_record(store, edit, checkpoint, success=success + seed / 20, lost=lost + seed / 100))
+    asked = (
+        ({"method": "fine-tuning", "layer": None}, 0.8, 0.20),
+        ({"method": "low-rank", "rank": 1}, 0.4, 0.01),
+        ({"method": "low-rank", "rank": 4}, 0.7, 0.05),
+        ({"method": "1-li", "alpha": 0.5}, 0.6, 0.02),
+        ({"method": "1-li", "alpha": 1.0}, 0.5, 0.10),
+    )
+    records = [
+        a_record(
+            store, an_edit(seed=seed, checkpoint=checkpoint, **settings), checkpoint, success=success + seed / 20,
+            lost=lost + seed / 100,
+        )
+        for seed in seeds
+        for settings, success, lost in asked
+    ]  # fmt: skip
+    record_together(store, records)
     a_trace(store, checkpoint)

@@ -72,7 +72,7 @@ def full(store):
 def test_an_edit_recorded_twice_changes_nothing(full):
     before = everything(full)
     assert {name: len(before[name]) for name in TABLES} == {
-        "edits": 1, "edit_curves": 3, "edit_scores": 6, "network_robustness": 8, "edit_layers": 6, "causal_traces": 6,
+        "edits": 1, "edit_curves": 3, "edit_scores": 7, "network_robustness": 8, "edit_layers": 6, "causal_traces": 6,
     }  # fmt: skip
     record_edit(full, a_record(full, an_edit()))
     run = a_run(CHECKPOINT, 300, experiment="edit_networks")

@@ -1,0 +1,169 @@
+create view lab.edit_tradeoff as
+with judged as (
+    select
+        e.model, e.kind, e.step, e.revision, e.task, e.task_id, e.method, e.layer, e.rank, e.alpha, e.limited_to, e.steps,
+        e.learning_rate, e.seed, e.exemplar_success, e.success, e.corrupted_success, e.generality, e.locality,
+        e.share_changed, e.converged,
+        b.dataset, b.families, b.corruptions, b.clean_change, b.robustness_change, b.effective_robustness_change,
+        b.calibration_change
+    from lab.edits e
+    join lab.edit_costs b on b.edit_id = e.edit_id
+    where b.corruptions > 0
+    qualify row_number() over (
+        partition by
+            e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.seed, b.dataset, b.families, b.corruptions
+        order by b.measured_at desc, e.measured_at desc, e.edit_id, b.sample
+    ) = 1
+),
+grouped as (
+    select
+        j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset,
+        j.families, j.corruptions,
+        count(*) as edits,
+        count(distinct j.task_id) as tasks,
+        count(distinct j.seed) as seeds,
+        case when count(distinct j.steps) = 1 then min(j.steps) end as steps,
+        case when count(distinct j.learning_rate) = 1 then min(j.learning_rate) end as learning_rate,
+        avg(j.success) as success,
+        count(j.success) as success_n,
+        stddev_samp(j.success) / sqrt(count(j.success)) as success_std_error,
+        avg(j.clean_change) as clean_change,
+        count(j.clean_change) as clean_change_n,
+        stddev_samp(j.clean_change) / sqrt(count(j.clean_change)) as clean_change_std_error,
+        avg(j.robustness_change) as robustness_change,
+        count(j.robustness_change) as robustness_change_n,
+        stddev_samp(j.robustness_change) / sqrt(count(j.robustness_change)) as robustness_change_std_error,
+        avg(j.exemplar_success) as exemplar_success,
+        avg(j.corrupted_success) as corrupted_success,
+        avg(j.generality) as generality,
+        avg(j.locality) as locality,
+        avg(j.effective_robustness_change) as effective_robustness_change,
+        avg(j.calibration_change) as calibration_change,
+        avg(j.share_changed) as share_changed,
+        avg(j.converged::integer) as converged
+    from judged j
+    group by grouping sets (
+        (
+            j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset,
+            j.families, j.corruptions
+        ),
+        (
+            j.model, j.kind, j.step, j.revision, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset, j.families,
+            j.corruptions
+        )
+    )
+),
+quantiles as (
+    -- of the t distribution at 97.5 %, of n values; where they are many by a series in the inverse degrees of freedom
+    select
+        u.n,
+        coalesce(
+            [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228][u.n - 1],
+            1.959964 + 2.372271 / (u.n - 1) + 2.822541 / (u.n - 1) ** 2 + 2.555897 / (u.n - 1) ** 3
+        ) as quantile
+    from (
+        select g.success_n as n from grouped g
+        union select g.clean_change_n from grouped g
+        union select g.robustness_change_n from grouped g
+    ) u
+    where u.n > 1
+),
+ranked as (
+    select
+        g.model, g.kind, g.step, g.revision, g.task, g.method, g.layer, g.rank, g.alpha, g.limited_to, g.dataset,
+        g.families, g.corruptions, g.edits, g.tasks, g.seeds, g.steps, g.learning_rate, g.success, g.clean_change,
+        g.robustness_change, g.exemplar_success, g.corrupted_success, g.generality, g.locality,
+        g.effective_robustness_change, g.calibration_change, g.share_changed, g.converged,
+        qs.quantile * g.success_std_error as success_reach,
+        qc.quantile * g.clean_change_std_error as clean_change_reach,
+        qr.quantile * g.robustness_change_std_error as robustness_change_reach,
+        max(g.robustness_change) over (best_first range between unbounded preceding and current row) as best_of_no_less,
+        max(g.robustness_change) over (
+            best_first range between unbounded preceding and current row exclude group
+        ) as best_of_more
+    from grouped g
+    left join quantiles qs on qs.n = g.success_n
+    left join quantiles qc on qc.n = g.clean_change_n
+    left join quantiles qr on qr.n = g.robustness_change_n
+    window best_first as (
+        partition by g.model, g.step, g.revision, g.task, g.dataset, g.families, g.corruptions
+        order by g.success desc nulls last
+    )
+)
+select
+    t.model,
+    t.kind,
+    t.step,
+    t.revision,
+    t.task,
+    t.method,
+    t.layer,
+    t.rank,
+    t.alpha,
+    t.limited_to,
+    t.dataset,
+    t.families,
+    t.corruptions,
+    t.edits,
+    t.tasks,
+    t.seeds,
+    t.steps,
+    t.learning_rate,
+    t.success,
+    case when t.success_reach is not null then greatest(t.success - t.success_reach, 0) end as success_low,
+    case when t.success_reach is not null then least(t.success + t.success_reach, 1) end as success_high,
+    t.exemplar_success,
+    t.corrupted_success,
+    t.generality,
+    t.locality,
+    t.clean_change,
+    t.clean_change - t.clean_change_reach as clean_change_low,
+    t.clean_change + t.clean_change_reach as clean_change_high,
+    t.robustness_change,
+    t.robustness_change - t.robustness_change_reach as robustness_change_low,
+    t.robustness_change + t.robustness_change_reach as robustness_change_high,
+    t.effective_robustness_change,
+    t.calibration_change,
+    t.share_changed,
+    t.converged,
+    t.success is not null and t.robustness_change is not null and t.robustness_change >= t.best_of_no_less
+        and (t.best_of_more is null or t.robustness_change > t.best_of_more) as on_front
+from ranked t;
+
+comment on view lab.edit_tradeoff is 'What edits achieve and what they cost, by method and constraint: means over seeds, for each task and over all of them; of edits that differ in steps or learning rate alone the newest, and none that was not judged under corruptions';
+comment on column lab.edit_tradeoff.model is 'the network''s name in the store';
+comment on column lab.edit_tradeoff.kind is 'decoder, encoder or vision';
+comment on column lab.edit_tradeoff.step is 'optimiser step; NULL where nobody said';
+comment on column lab.edit_tradeoff.revision is 'the hub''s commit, or the digest of its weights';
+comment on column lab.edit_tradeoff.task is 'the task''s name; NULL for the mean over all tasks';
+comment on column lab.edit_tradeoff.method is 'fine-tuning, one-layer, low-rank, 1-li (one layer moved by alpha from its weights before to those tuned), interpolation (the same of all weights), rewriting (of a layers states, rank by rank) or rome';
+comment on column lab.edit_tradeoff.layer is 'name of the module whose weights change; of fine-tuning the first that may, NULL for all of them';
+comment on column lab.edit_tradeoff.rank is 'rank of the change; NULL where the method has none';
+comment on column lab.edit_tradeoff.alpha is 'how far the weights go from those before (0) to those that were tuned (1); NULL where the method has none';
+comment on column lab.edit_tradeoff.limited_to is 'what constrains the change, in words: rank 1, alpha 0.5, one layer, from a layer on, all layers';
+comment on column lab.edit_tradeoff.dataset is 'the key of the items that robustness is judged on';
+comment on column lab.edit_tradeoff.families is 'how many families of corruptions it is judged under';
+comment on column lab.edit_tradeoff.corruptions is 'how many families and severities';
+comment on column lab.edit_tradeoff.edits is 'how many edits it is over';
+comment on column lab.edit_tradeoff.tasks is 'how many tasks';
+comment on column lab.edit_tradeoff.seeds is 'how many seeds';
+comment on column lab.edit_tradeoff.steps is 'optimiser steps of the fits; NULL where they differ, as where a search chose them for each task';
+comment on column lab.edit_tradeoff.learning_rate is 'their learning rate; NULL where they differ';
+comment on column lab.edit_tradeoff.success is 'share of held-out cases that come out as asked, 0 to 1; mean over edits';
+comment on column lab.edit_tradeoff.success_low is 'lower end of its 95 % interval over edits (Student''s t, cut at 0); NULL for one edit';
+comment on column lab.edit_tradeoff.success_high is 'upper end of that interval, cut at 1';
+comment on column lab.edit_tradeoff.exemplar_success is 'share of the exemplars that come out as asked';
+comment on column lab.edit_tradeoff.corrupted_success is 'share of held-out cases that come out as asked under corruptions';
+comment on column lab.edit_tradeoff.generality is 'share of cases of another kind that come out as asked';
+comment on column lab.edit_tradeoff.locality is 'share of unrelated inputs that the untouched network tells alike';
+comment on column lab.edit_tradeoff.clean_change is 'accuracy without corruption, less that of the untouched network';
+comment on column lab.edit_tradeoff.clean_change_low is 'lower end of its 95 % interval over edits';
+comment on column lab.edit_tradeoff.clean_change_high is 'upper end of that interval';
+comment on column lab.edit_tradeoff.robustness_change is 'accuracy under corruption, less that of the untouched network: mean over families and severities, then over edits; below 0 robustness was lost';
+comment on column lab.edit_tradeoff.robustness_change_low is 'lower end of its 95 % interval over edits';
+comment on column lab.edit_tradeoff.robustness_change_high is 'upper end of that interval';
+comment on column lab.edit_tradeoff.effective_robustness_change is 'accuracy under corruption above the line of untouched networks, less that of the untouched network';
+comment on column lab.edit_tradeoff.calibration_change is 'expected calibration error under corruption, less that of the untouched network';
+comment on column lab.edit_tradeoff.share_changed is 'share of the network''s parameters that the edit may change';
+comment on column lab.edit_tradeoff.converged is 'share of the fits that converged';
+comment on column lab.edit_tradeoff.on_front is 'true where no other row of the same network, task, dataset and corruptions has as much success for less robustness lost, or more success for as little';
