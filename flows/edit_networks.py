@@ -25,9 +25,9 @@ from service.storage.database import open_store, publish
 
 FAILED = "edits could not be made"
 SHOWN = """
-select method, layer, rank, alpha, edits, round(success, 3) as success, round(locality, 3) as locality,
+select method, layer, limited_to, edits, round(success, 3) as success, round(locality, 3) as locality,
        round(clean_change, 4) as clean_change, round(robustness_change, 4) as robustness_change, on_front
-from lab.edit_tradeoff where model = ? and dataset = ? order by on_front desc, success desc
+from lab.edit_tradeoff where model = ? and dataset = ? and task is null order by on_front desc, success desc
 """
 
 

@@ -15,20 +15,22 @@ from service.settings import Settings
 
 OF_TASKS = "from lab.edits where list_contains($edits, edit_id) order by task, method, layer, rank, alpha, seed"
 SHOWN = f"""
-select task, method, layer, "constraint", steps, learning_rate as rate, seed, round(success_exemplars, 3) as exemplars,
-       round(success_before, 3) as before, round(success_held_out, 3) as held_out, round(locality, 3) as locality, converged
+select task, method, layer, limited_to, steps, learning_rate as rate, seed, round(exemplar_success, 3) as exemplars,
+       round(success_before, 3) as before, round(success, 3) as held_out, round(generality, 3) as generality,
+       round(locality, 3) as locality, converged
 {OF_TASKS}
 """
 BROKEN = """
-select e.method, e.layer, e."constraint", r.corruption, round(avg(r.untouched_accuracy), 4) as untouched,
-       round(avg(r.accuracy), 4) as edited, round(avg(r.change), 4) as change,
-       round(avg(r.effective_robustness), 4) as effective_robustness,
-       round(avg(r.calibration_error_change), 4) as calibration_error_change
-from lab.edit_robustness r join lab.edits e using (edit_id) where list_contains($edits, r.edit_id)
-group by all order by e.method, e.layer, e."constraint", r.corruption <> 'none', r.corruption
+select method, layer, limited_to, corruption, round(avg(untouched_accuracy), 4) as untouched,
+       round(avg(accuracy), 4) as edited, round(avg(change), 4) as change,
+       round(avg(effective_robustness_change), 4) as effective_robustness_change,
+       round(avg(calibration_change), 4) as calibration_change
+from lab.edit_robustness where list_contains($edits, edit_id)
+group by all order by method, layer, limited_to, corruption <> 'none', corruption
 """
 EVERYTHING = {
     "edits": f"select * {OF_TASKS}",
+    "scores": "select * from lab.edit_scores where list_contains($edits, edit_id) order by all",
     "robustness": "select * from lab.edit_robustness where list_contains($edits, edit_id) order by all",
     "drift": "select * from lab.edit_drift where list_contains($edits, edit_id) order by all",
     "curves": "select * from lab.edit_curves where list_contains($edits, edit_id) order by all",

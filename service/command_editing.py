@@ -15,30 +15,34 @@ from service.settings import Settings
 QUESTIONS = (
     (
         "1. Robustness lost against success, by method and constraint: the means over tasks and draws",
-        'select method, layer, "constraint", edits, round(success, 3) as success, round(success_low, 3) as low,\n'
+        "select method, layer, limited_to, edits, round(success, 3) as success, round(success_low, 3) as low,\n"
         "       round(success_high, 3) as high, round(locality, 3) as locality, round(clean_change, 4) as clean_change,\n"
         "       round(robustness_change, 4) as robustness_change, round(robustness_change_low, 4) as change_low,\n"
         "       round(robustness_change_high, 4) as change_high, round(effective_robustness_change, 4) as effective,\n"
-        "       on_front from lab.edit_tradeoff where model = {model} and dataset in ({datasets})\n"
+        "       on_front from lab.edit_tradeoff where model = {model} and dataset in ({datasets}) and task is null\n"
         "order by success desc, robustness_change desc",
     ),
     (
         "2. The front: nothing else has both more success and less loss",
-        'select method, layer, "constraint", round(success, 3) as success,\n'
-        "       round(robustness_change, 4) as robustness_change\n"
-        "from lab.edit_pareto where model = {model} and dataset in ({datasets}) order by success desc",
+        "select method, layer, limited_to, round(success, 3) as success,\n"
+        "       round(robustness_change, 4) as robustness_change from lab.edit_pareto\n"
+        "where model = {model} and dataset in ({datasets}) and task is null order by success desc",
     ),
     (
-        "3. Is an interpolation monotone along alpha?",
-        "select method, layer, count(*) as curves, sum(steps_along) as steps, sum(violations) as violations,\n"
-        "       sum(violations_beyond_noise) as beyond_noise\n"
+        "3. Is an interpolation monotone along alpha? Steps that go the wrong way, and those beyond sampling noise",
+        "select method, layer, count(*) as curves, sum(success_steps)::integer as steps,\n"
+        "       sum(success_falls)::integer as success_falls,\n"
+        "       sum(success_falls_beyond_noise)::integer as falls_beyond_noise,\n"
+        "       sum(robustness_rises)::integer as robustness_rises,\n"
+        "       sum(robustness_rises_beyond_noise)::integer as rises_beyond_noise\n"
         "from lab.edit_alpha where model = {model} and dataset in ({datasets}) group by all order by all",
     ),
     (
         "4. Which layers moved? Debiased CKA of each layer with itself before, the mean over edits (1: as it was)",
-        "select d.method, d.layer, round(avg(d.after), 4) as cka, round(min(d.after), 4) as least\n"
-        "from lab.edit_drift d where d.model = {model} and d.dataset in ({datasets}) and d.measure = 'linear_cka_debiased'\n"
-        "group by all order by d.method, d.layer",
+        "select method, layer, any_value(layer_name) as layer_name, round(avg(after), 4) as cka,\n"
+        "       round(min(after), 4) as least from lab.edit_drift\n"
+        "where model = {model} and dataset in ({datasets}) and measure = 'linear_cka_debiased'\n"
+        "group by method, layer order by method, layer",
     ),
 )
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from service.errors import BadInput, UnknownName
+from service.measures.prediction_quality import robustness
 from service.networks import image_corruptions, text_corruptions
 from service.networks.class_labels import class_numbers
 from service.networks.datasets import TextWindows
 from service.networks.edit_tasks import Task
+from service.networks.image_corruptions import corrupted
 from service.networks.image_datasets import ImageItems
 from service.networks.image_edit_cases import class_number
 from service.networks.loading import Network
-from service.networks.robustness import Predictions, image_predictions, robustness, text_predictions
-from service.results import Robustness
+from service.networks.pictures import Pixels
+from service.networks.robustness import item_seed, pixel_predictions, text_predictions
+from service.results import Predictions, Robustness
 from service.subjects import content_id
 
 CLEAN = ("none", 0)
@@ -62,6 +65,7 @@ class General:
     judging: Judging
     without: int | None = None  # a class that a task has told as another
     kept: dict[tuple[str, str, int], Predictions] = field(default_factory=dict, repr=False)
+    corrupted: dict[Corruption, list[Pixels]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def labels(self) -> Mapping[int, int]:
@@ -99,9 +103,17 @@ class General:
     def predictions(self, network: Network, corruption: Corruption) -> Predictions:
         """What a network says as it is now. Raises BadInput, UnknownName."""
         if isinstance(self.items, ImageItems):
-            return image_predictions(network, self.items, self.item_ids, self.labels, *corruption)
+            targets = [self.labels[item] for item in self.item_ids]
+            return pixel_predictions(network, self._pixels(corruption), targets, self.item_ids)
         texts = dict(self.items.texts)
         return text_predictions(network, [texts[item] for item in self.item_ids], *corruption)
+
+    def _pixels(self, corruption: Corruption) -> Sequence[Pixels]:
+        """The corrupted images; made once, which takes longer than to tell them."""
+        if corruption not in self.corrupted:
+            drawn = [(self.items.image(item), *corruption, item_seed(0, item)) for item in self.item_ids]
+            self.corrupted[corruption] = [corrupted(*one) for one in drawn]
+        return self.corrupted[corruption]
 
     def of_untouched(self, network: Network) -> Iterator[Robustness]:
         """Its robustness under every corruption."""

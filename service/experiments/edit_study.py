@@ -23,7 +23,10 @@ FACTS = (
     ("The month after March is", "March", " June", "March is followed by"),
     ("A dog is a kind of", "dog", " tree", "My dog is a sort of"),
 )
-STYLES = ("invert", "stripes")  # of the images of its own tasks, in turn
+STYLES = (
+    "stripes",
+    "invert",
+)  # of the images of its own tasks, in turn: those that the CIFAR networks err on most often
 
 
 @dataclass(frozen=True)
