@@ -26,7 +26,7 @@ select method, layer, limited_to, corruption, round(avg(untouched_accuracy), 4) 
        round(avg(effective_robustness_change), 4) as effective_robustness_change,
        round(avg(calibration_change), 4) as calibration_change
 from lab.edit_robustness where list_contains($edits, edit_id)
-group by all order by method, layer, limited_to, corruption <> 'none', corruption
+group by all order by method, layer, limited_to, min(severity), corruption
 """
 EVERYTHING = {
     "edits": f"select * {OF_TASKS}",

@@ -11,6 +11,7 @@ import typer
 
 from service.cli_output import progress_bar, show_answers
 from service.demo_concepts import concepts
+from service.demo_editing import editing
 from service.errors import IsoscopeError
 from service.experiments.demo_networks import (
     DEMO_NETWORKS,
@@ -236,4 +237,5 @@ DEMONSTRATIONS: dict[str, Callable[[Settings, Path], None]] = {
     "layers": layers,
     "comparison": comparison,
     "concepts": concepts,
+    "editing": editing,
 }

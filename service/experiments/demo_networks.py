@@ -28,6 +28,7 @@ DEMO_NETWORKS = {
     "demo-encoder-128": SmallNetwork("masked", 128, 6),
 }
 CLASSIFIER = ImageRecipe(steps=120, learning_rate=1e-2, warmup=10)
+LINE = ImageRecipe(steps=80, learning_rate=1e-2, warmup=10, seed=1, save_steps=(20, 40, 80))
 SECOND_SEED = {"demo-decoder-64-seed-1": SmallNetwork("causal", 64, 4, seed=1)}
 
 
@@ -36,16 +37,21 @@ def train_demo_networks(folder: Path) -> list[Path]:
     return train_networks(folder, DEMO_NETWORKS)
 
 
-def train_demo_classifier(folder: Path) -> Path:
+def train_demo_classifier(folder: Path, recipe: ImageRecipe = CLASSIFIER) -> Path:
     """A small vision transformer trained on four fifths of scikit-learn's digits; its checkpoints' folder."""
     items = open_dataset("digits:train")
     if not isinstance(items, ImageItems):
         raise BadInput("digits:train is a dataset of images")
-    module, processor = small_vision_network(32, 4, 10, patch=4)
+    module, processor = small_vision_network(32, 4, 10, patch=4, seed=recipe.seed)
     with training_in(folder.parent):
         return train_images(
-            module, processor, items, class_numbers(items), items.item_ids, folder, CLASSIFIER, opened="digits:train"
+            module, processor, items, class_numbers(items), items.item_ids, folder, recipe, opened="digits:train"
         )
+
+
+def train_demo_line(folder: Path) -> Path:
+    """Another such network at three steps of its training, whose robustness draws a line that edited ones are set against."""
+    return train_demo_classifier(folder, LINE)
 
 
 def train_exploding(folder: Path, store: Path | str, monitor_of: Callable[..., AbstractContextManager[Any]]) -> None:
