@@ -5,7 +5,6 @@ Naming it runs that file's code, with all that it may do.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 import sys
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from service.errors import BadInput, NetworkMismatch, UnknownName
 from service.networks.loading import DTYPES, chosen_device, device_name, refuse_dtype
+from service.networks.module_digest import module_digest
 from service.networks.processors import Preprocess, UnitProcessor
 from service.networks.vision import VisionNetwork
 from service.networks.vision_layers import hidden_width, named_layers
@@ -152,12 +152,7 @@ def _reason(error: Exception) -> str:
 
 def _digest(module: nn.Module, layers: tuple[str, ...]) -> str:
     """16 hex digits over the weights by name, and the layers that were asked for: other layers are other sites."""
-    digest = hashlib.sha256(",".join(layers).encode())
-    for name, value in sorted(module.state_dict().items()):
-        if isinstance(value, Tensor):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return module_digest(module, ",".join(layers))
 
 
 def _read(module: nn.Module, preprocess: Preprocess | None, told: PythonName) -> tuple[UnitProcessor, Tensor]:

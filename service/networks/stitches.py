@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from service.errors import BadInput, NetworkMismatch
 from service.networks.batches import padded
 from service.networks.datasets import TokenWindow
+from service.networks.frozen import frozen
 from service.networks.loading import Network
 from service.networks.stitch_maps import StitchMap
 
@@ -47,21 +48,9 @@ class Stitch:
         limits = [network.max_length for network in (self.bottom, self.top) if network.max_length is not None]
         return min(limits, default=None)
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self) -> AbstractContextManager[None]:
         """Within the block no weight of either network asks for a gradient, and neither is in training mode."""
-        modules = [self.bottom.module, self.top.module]
-        asked = [(weight, weight.requires_grad) for module in modules for weight in module.parameters()]
-        modes = [(part, part.training) for module in modules for part in module.modules()]
-        try:
-            for module in modules:
-                module.requires_grad_(False).eval()
-            yield
-        finally:
-            for weight, before in asked:
-                weight.requires_grad_(before)
-            for part, training in modes:
-                part.training = training
+        return frozen(self.bottom.module, self.top.module)
 
     def inputs(self, windows: Sequence[TokenWindow]) -> Inputs:
         """The windows as both networks read them."""

@@ -20,12 +20,14 @@ UNRUNNABLE = (RuntimeError, ValueError, TypeError, IndexError, KeyError, Attribu
 @dataclass(frozen=True, eq=False)
 class VisionLayers:
     """The layers of a vision network. By depth, 0 being what the first layer is given: the modules' `names`, the `shapes` of
-    the states of the images that they were found with, and the `entries` of Hugging Face's hidden states that they equal."""
+    the states of the images that they were found with, and the `entries` of Hugging Face's hidden states that they equal.
+    `pixels` are those images."""
 
     blocks: Blocks
     names: tuple[str, ...]
     shapes: tuple[torch.Size, ...]
     entries: tuple[int | None, ...]
+    pixels: Pictures
 
 
 def find_vision_layers(module: nn.Module, pixels: Pictures) -> VisionLayers:
@@ -84,7 +86,7 @@ def _described(blocks: Blocks, module: nn.Module, pixels: Pictures, told: Sequen
         rest = range(max([entry for entry in entries if entry is not None], default=-1) + 1, len(told))
         entries.append(next((entry for entry in rest if same_states(told[entry], found)), None))
     shapes = tuple(found.shape for found in states)
-    return VisionLayers(blocks, (f"input of {inner[0]}", *inner, *ends), shapes, tuple(entries))
+    return VisionLayers(blocks, (f"input of {inner[0]}", *inner, *ends), shapes, tuple(entries), pixels)
 
 
 def _captured(blocks: Blocks, module: nn.Module, pixels: Pictures) -> list[Tensor]:

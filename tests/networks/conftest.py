@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from service.networks.checkpoints import Network, find_checkpoints, load
+from service.networks.datasets import open_dataset
+from service.networks.image_training import image_steps
+from service.networks.training_sets import ImageRecipe
 
 torch.set_num_threads(1)  # tiny networks are slower on more
 
@@ -22,3 +25,20 @@ def decoder(decoder_folder: Path) -> Network:
 def encoder(encoder_folder: Path) -> Network:
     """The encoder after its last step."""
     return load(find_checkpoints(str(encoder_folder))[-1], device="cpu")
+
+
+@pytest.fixture(scope="session")
+def classifier(vision_folder: Path) -> Network:
+    """The vision transformer after its last step."""
+    return load(find_checkpoints(str(vision_folder))[-1], device="cpu")
+
+
+@pytest.fixture(scope="session")
+def normed() -> Network:
+    """Somebody's own network of convolutions and batch norms, which learned the digits."""
+    network = load(find_checkpoints("python:edit_networks:normed:stem,block")[0], device="cpu")
+    digits = open_dataset("digits:train")
+    recipe = ImageRecipe(steps=60, save_steps=(), learning_rate=1e-2)
+    for _ in image_steps(network.module, network.processor, digits, digits.column("label"), digits.item_ids, recipe):
+        pass
+    return network
