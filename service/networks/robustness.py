@@ -85,10 +85,11 @@ def _refuse_classes(wanted: Tensor, classes: int, network: Network) -> None:
 def text_predictions(network: Network, texts: Sequence[str], family: str, severity: int, seed: int = 0) -> Predictions:
     """What a decoder tells of each next token in the second half of texts whose first half is corrupted; each text is a group.
 
-    A text is cut between two tokens of it as it stands untouched, before white space where there is any, and cut to what the
-    network can read. The tokens of the second half are the same under every corruption, so that predictions can be compared one
-    by one; of a first half that grows too long the latest tokens are kept. Texts of fewer than 2 tokens are left out, and a
-    text's place in `texts` is its group and part of its seed. Raises UnknownName, BadInput.
+    A text is halved between two tokens of it as it stands untouched, before white space where there is any. The tokens of the
+    second half are the same under every corruption, so that predictions can be compared one by one. Of each text the network
+    is given as many tokens as are two thirds of what it can read, so that a corrupted first half may double; of one that still
+    grows too long the latest tokens are kept. Texts of fewer than 2 tokens are left out, and a text's place in `texts` is its
+    group and part of its seed. Raises UnknownName, BadInput.
     """
     if network.tokenizer is None or not network.predicts or network.facts.kind != "decoder":
         raise BadInput(f"{network.checkpoint.label} is no decoder with a head, and next tokens are to be judged")
@@ -108,7 +109,8 @@ def text_predictions(network: Network, texts: Sequence[str], family: str, severi
 
 def _halved(network: Network, text: str, family: str, severity: int, seed: int) -> tuple[Half, Half] | None:
     """The tokens of the corrupted first half and those of the untouched second one; None for a text that has no two halves."""
-    ids, starts, ends, special = _tokens(network.tokenizer, text, network.max_length)
+    longest = None if network.max_length is None else max(network.max_length * 2 // 3, 2)
+    ids, starts, ends, special = _tokens(network.tokenizer, text, longest)
     body = np.flatnonzero(~special)
     if len(body) < 2:
         return None
