@@ -21,12 +21,15 @@ select task, method, layer, limited_to, steps, learning_rate as rate, seed, roun
 {OF_TASKS}
 """
 BROKEN = """
-select method, layer, limited_to, corruption, round(avg(untouched_accuracy), 4) as untouched,
-       round(avg(accuracy), 4) as edited, round(avg(change), 4) as change,
-       round(avg(effective_robustness_change), 4) as effective_robustness_change,
-       round(avg(calibration_change), 4) as calibration_change
-from lab.edit_robustness where list_contains($edits, edit_id)
-group by all order by method, layer, limited_to, min(severity), corruption
+select method, layer, limited_to, count(distinct edit_id) as edits,
+       round(avg(untouched_accuracy) filter (severity = 0), 4) as clean_before,
+       round(avg(accuracy) filter (severity = 0), 4) as clean,
+       round(avg(untouched_accuracy) filter (severity > 0), 4) as corrupted_before,
+       round(avg(accuracy) filter (severity > 0), 4) as corrupted,
+       round(avg(change) filter (severity > 0), 4) as change,
+       round(avg(effective_robustness_change), 4) as effective_change,
+       round(avg(calibration_change) filter (severity > 0), 4) as calibration_change
+from lab.edit_robustness where list_contains($edits, edit_id) group by all order by method, layer, limited_to
 """
 EVERYTHING = {
     "edits": f"select * {OF_TASKS}",
@@ -148,7 +151,7 @@ def show(store: Any, edits: list[str], done: str, json: bool) -> None:
         f"{len(edits)} edits: {done}. Share that comes out as asked, and share of other answers that are as they were"
     )
     show_table(*as_rows(ask(store, SHOWN, given)))
-    typer.echo("\naccuracy on what nobody asked to change, clean and under corruptions (the mean over severities)")
+    typer.echo("\naccuracy on what nobody asked to change, clean and under corruptions (the mean over them)")
     show_table(*as_rows(ask(store, BROKEN, given)))
 
 

@@ -95,7 +95,7 @@ def editing(settings: Settings, folder: Path) -> None:
         alpha="0.5",
         count=30,
         severity="3",
-        line=[str(networks / DECODER)],
+        line=[str(networks / DECODER / step) for step in ("step64", "step128", "step256")],
     )
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     show_answers(settings, (TRADEOFF,))
