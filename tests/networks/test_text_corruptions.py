@@ -111,6 +111,13 @@ def test_short_texts_lose_something_but_never_all():
     assert [corrupted_text("", family, 5, 0) for family in FAMILIES[:3]] == ["", "", ""]
 
 
+def test_a_single_letter_is_kept_replaced_left_out_or_doubled_alike_often():
+    found = [corrupted_text("x", "character-noise", 1, seed) for seed in range(400)]
+    shares = [found.count(one) / 400 for one in ("x", "", "xx")]  # with no next letter to swap with, it is kept
+    assert shares == pytest.approx([0.25] * 3, abs=0.06)
+    assert all(len(one) == 1 for one in found if one not in ("", "xx"))
+
+
 def test_a_family_or_severity_nobody_knows_is_refused():
     with pytest.raises(UnknownName, match=r"unknown corruption 'word-drop': did you mean 'word-dropout'\?"):
         corrupted_text("a", "word-drop", 1, 0)
