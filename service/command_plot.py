@@ -17,7 +17,7 @@ def plot(
         str,
         typer.Argument(
             help="anisotropy, intrinsic-dimension, norms, loss, drift, separability, similarity, map, stitching, concept, "
-            "removal, early-warning."
+            "removal, tradeoff, edits, early-warning."
         ),
     ],
     model: options.ShownModels = None,

@@ -15,6 +15,7 @@ MOST_POINTS = 40_000  # of a figure
 MOST_DISTANCES = 1_000_000  # of a map, which shows the places that they imply
 EITHER = {"ensemble": "model", "targets": "dataset", "probed_on": "dataset"}  # columns that a filter is on as well
 PAIRED = ("study", "model_a", "model_b")  # columns that are filtered as models are, each of them
+UNTOLD = ("_id", "revision")  # how columns end that name nothing a person knows
 WORDS = {
     "concept": "for",
     "ensemble": "in",
@@ -22,6 +23,8 @@ WORDS = {
     "attributed_layer": "at layer",
     "method": "by",
     "targets": "about",
+    "step": "at step",
+    "task": "for",
 }
 
 
@@ -110,10 +113,10 @@ def _equal(column: str, value: object) -> str:
 
 def _named(columns: Sequence[str], subject: Sequence[object]) -> str:
     """`a on dataset`, of two models `a and b on dataset`, of a concept `loop in a at layer 1 by trak on dataset`; what is not
-    known is left out, and so are identities."""
+    known is left out, and so are identities and revisions."""
     words = {**WORDS, "model_b": "and"} if columns[:2] == ("model_a", "model_b") else WORDS
     known = [(column, value) for column, value in zip(columns, subject, strict=True) if value is not None]
-    told = [(words.get(column, "on"), str(value)) for column, value in known if not column.endswith("_id")]
+    told = [(words.get(column, "on"), str(value)) for column, value in known if not column.endswith(UNTOLD)]
     return " ".join(value if place == 0 else f"{word} {value}" for place, (word, value) in enumerate(told))
 
 

@@ -18,6 +18,7 @@ from service.errors import StoreNotWritable, UnknownName
 from service.report import curves
 from service.report.concept_figure import concept_figure
 from service.report.drift_figure import drift_figure
+from service.report.edits_figure import edits_figure
 from service.report.layout import add_heat_maps, add_legend, layout, make_logarithmic, start_at_zero
 from service.report.loss_curves import loss_figure
 from service.report.map_figure import map_figure
@@ -26,6 +27,7 @@ from service.report.removal_figure import removal_figure
 from service.report.separability_figure import separability_figure
 from service.report.similarity_figure import similarity_figure
 from service.report.stitching_figure import stitching_figure
+from service.report.tradeoff_figure import tradeoff_figure
 from service.report.warning_figure import warning_figure
 
 Names = Sequence[str] | None
@@ -39,7 +41,8 @@ def figure(kind: str, connection: Connection, models: Names = None, datasets: Na
     points on planes, and their path. `similarity`: layers of two networks against each other. `map`: many networks on a
     plane, by the distances of their layers. `stitching`: what each map between two networks loses. `concept`: the
     accuracy of linear probes by layer. `removal`: what is left of a concept in networks trained without some items, of
-    ensembles, which `models` then names. A model of one checkpoint has curves by layer alone.
+    ensembles, which `models` then names. `tradeoff`: robustness that edits lose against their success. `edits`: accuracy of
+    edited networks by severity of corruptions, and which layers moved. A model of one checkpoint has curves by layer alone.
     Raises UnknownName for another kind; BadInput where the views hold no rows of what was asked.
     """
     if kind not in KINDS:
@@ -195,4 +198,6 @@ KINDS: dict[str, Callable[[Connection, Names, Names], Figure]] = {
     "stitching": stitching_figure,
     "concept": concept_figure,
     "removal": removal_figure,
+    "tradeoff": tradeoff_figure,
+    "edits": edits_figure,
 }

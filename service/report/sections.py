@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.report.charts import Chart, Listing, Section, by_layer
 from service.report.concept_section import LOCATION, ORIGIN, TRUST
 from service.report.drift_section import PATH_OF_THE_LAYERS
+from service.report.edit_section import BROKEN, TRADE_OFF
 from service.report.removal_section import REMOVAL
 from service.report.separability_section import SEPARABILITY
 from service.report.similarity_section import SIMILARITY
@@ -60,6 +61,8 @@ SECTIONS = (
     ORIGIN,
     TRUST,
     REMOVAL,
+    TRADE_OFF,
+    BROKEN,
     Section(
         "As released and as corrected",
         "Published procedures beside their corrected forms, where both were measured.",

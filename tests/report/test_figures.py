@@ -12,7 +12,9 @@ from service.report.panels import step_label, thinned
 
 STEPS = [0, 1, 16, 256, 1000]
 # figures whose own tests see what an empty store is told
-TELL_THEMSELVES = {"concept", "drift", "early-warning", "map", "removal", "separability", "similarity", "stitching"}
+TELL_THEMSELVES = {
+    "concept", "drift", "early-warning", "edits", "map", "removal", "separability", "similarity", "stitching", "tradeoff",
+}  # fmt: skip
 
 
 def heat_maps(drawn):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from browser import find_chromium, opened
 from concept_builders import some_concept
+from edit_builders import some_edits
 from pair_builders import some_pairs, some_stitches
 from store_builders import a_checkpoint, a_run, an_entry, some_drift, some_separability
 from typer.testing import CliRunner
@@ -48,6 +49,7 @@ def full(tmp_path_factory):
     record_findings(store, compared, shared=("run_id",))
     record_stitches(store, some_stitches(a_checkpoint(16, "tiny"), a_checkpoint(16, HOSTILE)))
     some_concept(store, removals={("none", 0): 0.9, ("top", 10): 0.5}, networks=1)
+    some_edits(store, a_checkpoint(100, "edited"), seeds=(0,))
     losses = 2 + 0.01 * np.random.default_rng(0).standard_normal(300)
     losses[250] = 9.0
     probes = [
@@ -136,9 +138,8 @@ def test_a_filter_is_in_the_sql_and_leaves_out_the_others(full, tmp_path):
     assert not any(HOSTILE in sql for sql in queries(tmp_path / "one.html"))
     between = "Do two networks think alike?, What is one network&#39;s layer worth to another?"
     of_concepts = "Where concepts sit, Which training items made them, How far attributions can be trusted"
-    assert (
-        f"The store has no rows yet for: {between}, {of_concepts}, What is left of a concept without its items" in text
-    )
+    of_edits = "What is left of a concept without its items, What edits achieve, and what they cost, What edits break"
+    assert f"The store has no rows yet for: {between}, {of_concepts}, {of_edits}" in text
     write(full, tmp_path / "two.html", model=["s"], dataset=[])
     assert "Early warning: s" in (tmp_path / "two.html").read_text()
 
@@ -271,7 +272,7 @@ def test_a_table_is_sorted_by_its_heads_numbers_as_numbers_and_what_is_not_known
             f"(() => {{ const t = {chosen}.querySelector('table'); t.querySelector('th button').click(); return {column}; }})()"
         )
         assert names == order(names), sign
-        assert len(names) == 4
+        assert len(names) == 6
     numbers = """(() => { const t = [...document.querySelectorAll('table')].find(one => one.tHead.textContent
         .startsWith('started_at')); const place = [...t.tHead.rows[0].cells].findIndex(one => one.textContent === 'step');
         t.tHead.rows[0].cells[place].querySelector('button').click();
