@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from torch import Tensor
-
+from service.edit_results import LayerChange
 from service.measures import Cloud, find, find_pair
-from service.networks.layer_states import layer_states
+from service.networks.layer_states import Inputs, layer_states
 from service.networks.loading import Network
 from service.networks.vision import VisionNetwork
-from service.results import Estimate, LayerChange
+from service.results import Estimate
 
 SHAPE = ("anisotropy", "participation_ratio", "twonn", "norm_mean")
 DISSIMILARITY = ("linear_cka_debiased", "procrustes_angular")
@@ -24,7 +23,7 @@ class Drift:
     """The layers of a network on some inputs; made while it is untouched."""
 
     network: Network
-    inputs: dict[str, Tensor]
+    inputs: Inputs
 
     @cached_property
     def before(self) -> Mapping[int, Cloud]:

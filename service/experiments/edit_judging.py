@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from service.edit_results import Predictions, Robustness
 from service.errors import BadInput, UnknownName
 from service.measures.prediction_quality import robustness
 from service.networks import image_corruptions, text_corruptions
@@ -19,7 +20,6 @@ from service.networks.image_edit_cases import class_number
 from service.networks.loading import Network
 from service.networks.pictures import Pixels
 from service.networks.robustness import item_seed, pixel_predictions, text_predictions
-from service.results import Predictions, Robustness
 from service.subjects import content_id
 
 CLEAN = ("none", 0)

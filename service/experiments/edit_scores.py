@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from jaxtyping import Bool
-from torch import Tensor
-
+from service.edit_results import EditScore
 from service.experiments.edit_judging import CLEAN, Corruption
 from service.measures.edit_scores import agreement, errors_corrected, share_met
-from service.networks.edit_cases import Cases, CaseSets
+from service.networks.edit_cases import Cases, CaseSets, Met, Told
 from service.networks.loading import Network
-from service.results import EditScore, Estimate
+from service.results import Estimate
 
 CORRECTED = ("held-out", "other classes")  # as the baselines' authors report
 
@@ -35,12 +33,12 @@ class TaskScores:
         return found | {("held-out", *one): sets.corrupted(*one) for one in self.corruptions if one != CLEAN}
 
     @cached_property
-    def before(self) -> dict[tuple[str, str, int], Bool[Tensor, " cases"]]:
+    def before(self) -> dict[tuple[str, str, int], Met]:
         """Which of them the untouched network meets."""
         return {key: cases.met(self.network) for key, cases in self.judged.items()}
 
     @cached_property
-    def told(self) -> Tensor:
+    def told(self) -> Told:
         """What the untouched network says of the unrelated inputs."""
         return self.sets.told(self.network)
 

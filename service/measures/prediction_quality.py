@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from service.edit_results import Predictions, Robustness
 from service.errors import BadInput
 from service.measures.calibration import expected_calibration_error
 from service.measures.standard_error import clustered
-from service.results import Predictions, Robustness
 
 UNTOUCHED = ("none", 0)
 

@@ -15,6 +15,8 @@ from service.networks.loading import Network
 
 NOT_ASKED = -100  # in the place of a target
 BATCH = 128  # cases
+Met = Bool[Tensor, " cases"]
+Told = Int[Tensor, " compared"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,9 @@ class Cases:
 
     def rows(self, rows: Sequence[int] | Tensor) -> Cases:
         """Some of the cases."""
-        chosen = torch.as_tensor(rows, device=self.targets.device)
+        chosen = torch.as_tensor(rows if isinstance(rows, Tensor) else [*rows], device=self.targets.device)
+        if not len(chosen):
+            chosen = chosen.long()
         originals = None if self.originals is None else {name: one[chosen] for name, one in self.originals.items()}
         subjects = None if self.subjects is None else self.subjects[chosen]
         return Cases(
@@ -52,7 +56,7 @@ class Cases:
         return cross_entropy(self.logits(network).flatten(0, -2), self.targets.flatten(), ignore_index=NOT_ASKED)
 
     @torch.no_grad()
-    def met(self, network: Network, batch: int = 256) -> Bool[Tensor, " cases"]:
+    def met(self, network: Network, batch: int = 256) -> Met:
         """Which cases come out as asked, every place of them; on the CPU."""
         found = []
         for start in range(0, len(self), batch):
@@ -80,7 +84,7 @@ class CaseSets:
     places: Bool[Tensor, "inputs *length"] = field(repr=False)
 
     @torch.no_grad()
-    def told(self, network: Network) -> Int[Tensor, " compared"]:
+    def told(self, network: Network) -> Told:
         """What a network says at every unrelated place, on the CPU."""
         found = []
         for start in range(0, len(self.places), BATCH):

@@ -8,11 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from service.edit_results import EditFit
 from service.networks.edit_training import changed_count
 from service.networks.edits import Change, Delta, Fitting, FullChange
 from service.networks.loading import Network
 from service.networks.module_digest import same_bits
-from service.results import EditFit
 from service.subjects import Edit
 
 

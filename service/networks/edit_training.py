@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from service.edit_results import EditFit
 from service.networks.edit_cases import NOT_ASKED, Cases
 from service.networks.loading import Network
-from service.results import EditFit
 from service.subjects import Edit
 
 BATCH = 64  # cases a step

@@ -18,11 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from service.edit_results import EditFit
 from service.errors import BadInput, NetworkMismatch
 from service.networks.edit_layers import in_shape, weight_matrix
 from service.networks.loading import Network
 from service.networks.module_digest import bits, module_digest
-from service.results import EditFit
 from service.subjects import Edit
 
 SAID = "isoscope"  # the key of a file's metadata under which it says what it is

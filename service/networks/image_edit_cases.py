@@ -18,6 +18,7 @@ from service.networks.image_datasets import ImageItems
 from service.networks.image_styles import styled
 from service.networks.loading import Network
 from service.networks.pictures import Pixels
+from service.networks.robustness import item_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,8 @@ class ImageDraw:
         changed = plain if style is None else [styled(pixels, style) for pixels in plain]
         if severity:
             changed = [
-                corrupted(pixels, family, severity, seed + item) for pixels, item in zip(changed, ids, strict=True)
+                corrupted(pixels, family, severity, item_seed(seed, item))
+                for pixels, item in zip(changed, ids, strict=True)
             ]
         targets = torch.tensor([self.labels[item] if own else self.target(item) for item in ids])
         originals = None if style is None or self.asked.target is not None else self.read(plain)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from service.edit_results import Predictions
 from service.errors import BadInput
 from service.networks.batches import CPU_BATCH, padded
 from service.networks.datasets import TokenWindow
@@ -22,7 +23,6 @@ from service.networks.loading import Network
 from service.networks.pictures import Pixels
 from service.networks.text_corruptions import corrupted_text
 from service.networks.vision import VisionNetwork
-from service.results import Predictions
 
 Half = NDArray[np.int64]
 IMAGES = 256  # that are judged at a time

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from service.edit_results import EditFit
 from service.errors import BadInput
 from service.networks.edit_cases import NOT_ASKED, Cases
 from service.networks.edit_layers import matrix_of, named_layer
@@ -29,7 +30,6 @@ from service.networks.subject_prompts import (
     subject_text,
     with_prefixes,
 )
-from service.results import EditFit
 from service.subjects import Edit
 
 __all__ = ["KeyMoments", "key_moments", "rank_one_update", "rome", "rome_rank"]

@@ -15,6 +15,7 @@ from service.networks.datasets import TextWindows, TokenWindow, tokenised
 from service.networks.edit_cases import NOT_ASKED, Cases, CaseSets
 from service.networks.edit_tasks import Prompt, Task
 from service.networks.loading import Network
+from service.networks.robustness import item_seed
 from service.networks.text_corruptions import corrupted_text
 
 PIECE = 60  # characters of a text before a prompt, at most
@@ -57,7 +58,7 @@ def text_case_sets(network: Network, task: Task, items: TextWindows, seed: int) 
         lambda family, severity: text_cases(
             network,
             [
-                _corrupted(one, family, severity, seed + place)
+                _corrupted(one, family, severity, item_seed(seed, place))
                 for place, one in enumerate(asked(task.prompts, held_out))
             ],
         ),

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import text
 
-from service.results import EditFit, EditScore, LayerChange, NetworkFacts, Robustness
+from service.edit_results import EditFit, EditScore, LayerChange, Robustness
+from service.results import NetworkFacts
 from service.storage import ledger
 from service.storage.database import OnWait, Store, looking
 from service.storage.edit_deltas import StoredDelta

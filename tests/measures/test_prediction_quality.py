@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from service.edit_results import Predictions
 from service.errors import BadInput
 from service.measures.calibration import expected_calibration_error
 from service.measures.prediction_quality import robustness
-from service.results import Predictions
 
 
 def predictions(correct, groups=None, confidence=0.8, loss=1.5):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from store_builders import DATASET, FACTS, a_checkpoint, a_run
 
-from service.results import EditFit, EditScore, LayerChange, Robustness
+from service.edit_results import EditFit, EditScore, LayerChange, Robustness
 from service.storage import ledger
 from service.storage.edit_deltas import write_delta
 from service.storage.edit_rows import (

@@ -19,8 +19,8 @@ from edit_builders import (
 from sqlalchemy import text
 from store_builders import FACTS, a_checkpoint, a_run
 
+from service.edit_results import EditFit, EditScore
 from service.errors import SummaryCorrupt, SummaryMissing
-from service.results import EditFit, EditScore
 from service.storage.consistency import check
 from service.storage.database import looking, publish
 from service.storage.edit_deltas import is_there, read_delta, write_delta
