@@ -7,3 +7,6 @@ import os
 # again: a third of a short run. In groups, once a second, the two do not meet.
 os.environ.setdefault("PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE", "100")
 os.environ.setdefault("PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL", "1")
+
+# How long one may take to start: on a busy machine more than the 20 seconds that are usual.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")

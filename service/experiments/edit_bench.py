@@ -8,7 +8,6 @@ from typing import Any
 
 from service.errors import BadInput
 from service.experiments.edit_drift import Drift
-from service.experiments.edit_grid import IN_ONE_LAYER
 from service.experiments.edit_judging import General
 from service.experiments.edit_scores import TaskScores
 from service.networks.causal_trace import TraceEffect, causal_trace, located_layer
@@ -16,6 +15,7 @@ from service.networks.edit_case_sets import case_sets
 from service.networks.edit_cases import CaseSets
 from service.networks.edit_fitting import fitted
 from service.networks.edit_layers import matrix_of, named_layer, weight_layers
+from service.networks.edit_settings import refuse_rank
 from service.networks.edit_tasks import Task
 from service.networks.edits import Fitting
 from service.networks.loading import Network
@@ -69,11 +69,12 @@ class Bench:
 
     def layers(self, method: EditMethod, asked: tuple[str, ...] | None, count: int = 1) -> list[str]:
         """The names of the layers where a method edits: those asked for; else for ROME the one that the causal trace finds, for
-        others in one layer `count` of them from the first to the last. Raises UnknownName, BadInput."""
-        if method not in IN_ONE_LAYER:
-            return []
+        others in one layer `count` of them from the first to the last, and for fine-tuning none, which is all of them, with
+        those too where they are several. Raises UnknownName, BadInput."""
         if asked is not None:
             return [named_layer(self.network, layer) for layer in asked]
+        if method == "interpolation" or (method == "fine-tuning" and count == 1):
+            return []
         if method == "rome":
             return [named_layer(self.network, str(located_layer(self.trace)))]
         known = weight_layers(self.network)
@@ -87,6 +88,18 @@ class Bench:
         if edit.rank is None or edit.layer is None:
             return True
         return edit.rank <= min(matrix_of(self.network, edit.layer).shape)
+
+    def refuse(self, edit: Edit) -> None:
+        """Raises BadInput where the edit cannot be made of this network and task."""
+        if edit.rank is not None and edit.layer is not None:
+            refuse_rank(self.network, edit.layer, edit.rank)
+        if edit.method == "rewriting" and self.sets.exemplars.originals is None:
+            raise BadInput(
+                "rewriting needs a task of images in a style that keep their class, whose originals say what they are to be: "
+                f"{self.task.name!r} is none"
+            )
+        if edit.method == "rome" and self.sets.exemplars.subjects is None:
+            raise BadInput(f"rome needs prompts of a decoder that name their subject: {self.task.name!r} names none")
 
     def fit(self, edit: Edit, on_step: Any = None) -> Fitting:
         """Fit an edit to the exemplars; the network itself is left as it is. Raises BadInput."""

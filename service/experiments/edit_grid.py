@@ -72,7 +72,7 @@ class Grid:
         steps, rate = self.steps or usual, self.learning_rate or RATES[method]
         ranks: Sequence[int | None] = (self.ranks or (1,)) if method in RANKED else (1 if method == "rome" else None,)
         alphas: Sequence[float | None] = (self.alphas or (0.5,)) if method in INTERPOLATED else (None,)
-        where: Sequence[str | None] = layers if method in IN_ONE_LAYER else (None,)
+        where: Sequence[str | None] = layers if self.layers or method in IN_ONE_LAYER else (None, *layers)
         return [
             Edit(checkpoint_id, task_id, method, layer, rank, alpha, steps, rate, seed)
             for layer, rank, alpha in itertools.product(where, ranks, alphas)

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from service.experiments.edit_bench import Bench
-from service.experiments.edit_grid import Grid, sharing_a_tuning
+from service.experiments.edit_grid import IN_ONE_LAYER, Grid, sharing_a_tuning
 from service.experiments.edit_judging import General
 from service.experiments.edit_parts import Outcome, Part
 from service.experiments.progress import Progress, tell, tell_waiting
@@ -108,7 +108,8 @@ class Editor:
 
     def _search(self, part: Part, method: EditMethod) -> Search:
         bench, grid = self.bench(part), self.grid
-        layers = bench.layers(method, grid.layers, max(grid.where, SEARCHED_LAYERS))
+        count = max(grid.where, SEARCHED_LAYERS) if method in IN_ONE_LAYER else 1
+        layers = bench.layers(method, grid.layers, count)
         middle = layers[len(layers) // 2 :][:1]
         usual = grid.edits(method, part.checkpoint_id, part.asked.task_id, middle, part.seed)
         tried = grid.tried(usual[len(usual) // 2], layers)

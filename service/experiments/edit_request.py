@@ -46,9 +46,17 @@ class Request:
         sources = list(dict.fromkeys([self.parts[0].source, *self.line]))
         return [(source, general) for general in samples.values() for source in sources]
 
+    def refuse(self, editor: Editor) -> None:
+        """Load the network and raise, before anything is done, what any edit would: BadInput, UnknownName, NetworkMismatch."""
+        first = {part.asked.task_id: part for part in self.parts}
+        for part in first.values():
+            _ = part.asked.general.corruptions, editor.bench(part).sets
+            for edit in editor.edits(part, {}):
+                editor.bench(part).refuse(edit)
+
     def is_answered(self, editor: Editor) -> bool:
-        """Whether all of it is recorded. Loads the network, whose layers are named in what is recorded; raises what that
-        raises, StoreBusy."""
+        """Whether all of it is recorded. Loads the network, whose layers are named there. Raises as `refuse` does, StoreBusy."""
+        self.refuse(editor)
         if any(editor.lacks_untouched(source, general) for source, general in self.untouched):
             return False
         if any(editor.untried(search) for search in editor.searches(self.parts[0])):

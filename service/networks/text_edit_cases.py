@@ -18,7 +18,7 @@ from service.networks.loading import Network
 from service.networks.robustness import item_seed
 from service.networks.text_corruptions import corrupted_text
 
-PIECE = 60  # characters of a text before a prompt, at most
+PIECE = 40  # characters of a text before a prompt, at most
 FEWEST = 12
 
 
@@ -119,14 +119,19 @@ def _pieces(items: TextWindows, seed: int) -> Iterator[str]:
 
 
 def _window(network: Network, one: Asked) -> TokenWindow:
-    """The text's tokens, without those that the tokenizer puts after a text."""
+    """The text's tokens without those that the tokenizer puts after it, and without the earliest where they are too many."""
     whole = tokenised(network.tokenizer, 0, one.text, None)
     last = int(np.flatnonzero(~whole.special).max(initial=-1)) + 1
+    kept = np.arange(last)
     if network.max_length and last > network.max_length:
-        raise BadInput(
-            f"a prompt with its target has {last} tokens, and {network.checkpoint.label} reads {network.max_length} at most"
-        )
-    return TokenWindow(0, whole.token_ids[:last], whole.char_end[:last], whole.special[:last])
+        lead = int(np.argmin(whole.special[:last]))
+        kept = np.concatenate([kept[:lead], kept[lead:][lead - network.max_length :]])
+        needed = len(one.text) - one.target if one.subject is None else one.subject[0]
+        if whole.char_end[kept[lead] - 1] > needed:
+            raise BadInput(
+                f"a prompt with its target has {last} tokens, and {network.checkpoint.label} reads {network.max_length} at most"
+            )
+    return TokenWindow(0, whole.token_ids[kept], whole.char_end[kept], whole.special[kept])
 
 
 def _places(window: TokenWindow, subject: tuple[int, int]) -> tuple[int, int]:

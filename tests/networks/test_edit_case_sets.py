@@ -1,0 +1,169 @@
+"""The cases that a task gives: who is shown, who is held out, and what is asked of each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from service.errors import BadInput, UnknownName
+from service.networks.checkpoints import find_checkpoints, load
+from service.networks.datasets import open_dataset
+from service.networks.edit_case_sets import case_sets
+from service.networks.edit_cases import NOT_ASKED, Cases
+from service.networks.edit_tasks import task_of
+from service.networks.image_styles import styled
+
+
+@pytest.fixture(scope="module")
+def classifier(vision_folder):
+    return load(find_checkpoints(str(vision_folder), ["step200"])[0])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return open_dataset("digits:test")
+
+
+def of_images(**images):
+    return task_of({"name": "t", "dataset": "digits:test", "images": {"class": 3, "exemplars": 4, **images}}, "t")
+
+
+def of_texts(**said):
+    prompt = {"prompt": "The value of a list is ", "target": "number", "subject": "list", "paraphrases": ["A list is "]}
+    asked = {
+        "name": "t",
+        "dataset": "python-reference",
+        "prompts": [prompt],
+        "contexts": 2,
+        "held_out": 3,
+        "unrelated": 5,
+    }
+    return task_of(asked | said, "t")
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return open_dataset("python-reference")
+
+
+def test_exemplars_validation_and_held_out_images_are_others_of_the_class_in_the_style(classifier, digits):
+    sets = case_sets(classifier, of_images(style="invert"), digits)
+    pixels = [one.inputs["pixel_values"] for one in (sets.exemplars, sets.validation, sets.held_out)]
+    assert len(pixels[0]) == 4
+    seen = torch.cat(pixels).flatten(1)
+    assert len(seen.unique(dim=0)) == len(seen)
+    assert set(torch.cat([sets.exemplars.targets, sets.held_out.targets]).tolist()) == {3}
+    labels = digits.column("label")
+    threes = [item for item in digits.item_ids if labels[item] == 3]
+    inverted = classifier.processor([styled(digits.image(item), "invert") for item in threes]).flatten(1)
+    assert all((inverted == one).all(1).any() for one in seen)
+
+
+def test_the_seed_draws_other_exemplars_and_the_same_one_the_same(classifier, digits):
+    first, again, other = (case_sets(classifier, of_images(), digits, seed) for seed in (0, 0, 1))
+    assert torch.equal(first.exemplars.inputs["pixel_values"], again.exemplars.inputs["pixel_values"])
+    assert not torch.equal(first.exemplars.inputs["pixel_values"], other.exemplars.inputs["pixel_values"])
+
+
+def test_images_of_the_class_are_not_among_the_unrelated_ones(classifier, digits):
+    sets = case_sets(classifier, of_images(unrelated=1000), digits)
+    labels = digits.column("label")
+    others = [item for item in digits.item_ids if labels[item] != 3]
+    assert len(sets.unrelated["pixel_values"]) == len(others)
+
+
+def test_originals_are_the_images_without_the_style_and_only_where_they_keep_their_class(classifier, digits):
+    sets = case_sets(classifier, of_images(style="invert"), digits)
+    assert not torch.equal(sets.exemplars.originals["pixel_values"], sets.exemplars.inputs["pixel_values"])
+    assert case_sets(classifier, of_images(style="invert", target=5), digits).exemplars.originals is None
+    assert case_sets(classifier, of_images(target=5), digits).held_out.targets.unique().tolist() == [5]
+
+
+def test_corrupted_cases_are_the_held_out_ones_spoiled_and_asked_the_same(classifier, digits):
+    sets = case_sets(classifier, of_images(style="invert"), digits)
+    spoiled, again = sets.corrupted("gaussian-noise", 3), sets.corrupted("gaussian-noise", 3)
+    assert torch.equal(spoiled.inputs["pixel_values"], again.inputs["pixel_values"])
+    assert not torch.equal(spoiled.inputs["pixel_values"], sets.held_out.inputs["pixel_values"])
+    assert torch.equal(spoiled.targets, sets.held_out.targets)
+
+
+@pytest.mark.parametrize(
+    ("images", "refusal"),
+    [
+        ({"class": "cat"}, "unknown class of digits.* 'cat'"),
+        ({"target": 11}, "unknown class"),
+        ({"exemplars": 1000}, "the task has .* examples: it needs 1000 exemplars"),
+        ({"style": "stripe"}, "unknown style 'stripe': did you mean 'stripes'"),
+        ({"class": None, "items": [10**6]}, "unknown item 1000000"),
+    ],
+)
+def test_classes_items_and_styles_that_are_not_there_are_refused(classifier, digits, images, refusal):
+    with pytest.raises((BadInput, UnknownName), match=refusal):
+        case_sets(classifier, of_images(**images), digits)
+
+
+def test_a_task_of_prompts_is_refused_of_a_classifier_and_one_of_images_of_a_decoder(
+    classifier, decoder, digits, texts
+):
+    with pytest.raises(BadInput, match=r"reads images, and the task 't' is of texts: give one with \[images\]"):
+        case_sets(classifier, of_texts(), digits)
+    with pytest.raises(BadInput, match=r"reads texts, and the task 't' is of images: give one with \[\[prompts\]\]"):
+        case_sets(decoder, of_images(), texts)
+
+
+def test_what_is_asked_of_a_prompt_are_the_tokens_of_its_target_and_no_others(decoder, texts):
+    sets = case_sets(decoder, of_texts(), texts)
+    assert len(sets.exemplars) == 3  # alone, and after two pieces
+    for row in range(3):
+        places = torch.nonzero(sets.exemplars.targets[row] != NOT_ASKED)[:, 0]
+        tokens = sets.exemplars.inputs["input_ids"][row, places + 1]
+        assert torch.equal(sets.exemplars.targets[row, places], tokens)
+        assert decoder.tokenizer.decode(tokens).strip() == "number"
+        first, last = sets.exemplars.subjects[row].tolist()
+        assert "list" in decoder.tokenizer.decode(sets.exemplars.inputs["input_ids"][row, first : last + 1])
+
+
+def test_pieces_before_exemplars_are_none_of_those_before_held_out_prompts(decoder, texts):
+    sets = case_sets(decoder, of_texts(), texts)
+    said = [
+        decoder.tokenizer.batch_decode(one.inputs["input_ids"])
+        for one in (sets.exemplars, sets.validation, sets.held_out)
+    ]
+    assert [len(one) for one in said] == [3, 3, 3]
+    assert len({text for part in said for text in part}) == 9
+    assert list(sets.general) == ["paraphrases"]
+
+
+def test_of_a_text_too_long_for_the_network_the_latest_tokens_are_read(decoder, texts):
+    whole = case_sets(decoder, of_texts(contexts=0), texts).exemplars
+    longest = whole.inputs["input_ids"].shape[1]
+    asked = case_sets(replace(decoder, max_length=longest), of_texts(), texts).exemplars
+    assert asked.inputs["input_ids"].shape == (3, longest)
+    assert (asked.inputs["input_ids"] == whole.inputs["input_ids"]).float().mean() > 0.8
+    assert torch.equal(asked.subjects, whole.subjects.expand(3, 2))
+    with pytest.raises(BadInput, match=f"a prompt with its target has .* tokens, and .* reads {longest - 9} at most"):
+        case_sets(replace(decoder, max_length=longest - 9), of_texts(), texts)
+
+
+def test_an_encoder_is_asked_nothing(encoder, texts):
+    with pytest.raises(BadInput, match="does not predict the next token"):
+        case_sets(encoder, of_texts(), texts)
+
+
+def test_a_dataset_too_small_for_the_pieces_is_refused(decoder, tmp_path):
+    (tmp_path / "few.txt").write_text("only a few words of text stand in this file")
+    with pytest.raises(BadInput, match="gives 1 pieces to put before prompts"):
+        case_sets(decoder, of_texts(), open_dataset(str(tmp_path / "few.txt")))
+
+
+def test_a_loss_is_the_mean_over_what_is_asked_and_met_says_which_come_out_so(decoder, texts):
+    cases = case_sets(decoder, of_texts(), texts).exemplars
+    logits = cases.logits(decoder)
+    asked = cases.targets != NOT_ASKED
+    by_hand = -logits.log_softmax(-1)[asked].gather(1, cases.targets[asked][:, None]).mean()
+    assert cases.loss(decoder).item() == pytest.approx(by_hand.item(), rel=1e-5)
+    told = torch.where(asked, logits.argmax(-1), cases.targets)
+    assert Cases(cases.inputs, told).met(decoder).all()
+    assert not cases.met(decoder).all()
