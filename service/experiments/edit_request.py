@@ -55,7 +55,7 @@ class Request:
                 editor.bench(part).refuse(edit)
 
     def is_answered(self, editor: Editor) -> bool:
-        """Whether all of it is recorded. Loads the network, whose layers are named there. Raises as `refuse` does, StoreBusy."""
+        """Whether all of it is recorded; loads the network. Raises as `refuse` does, StoreBusy."""
         self.refuse(editor)
         if any(editor.lacks_untouched(source, general) for source, general in self.untouched):
             return False
