@@ -21,6 +21,9 @@ from service.experiments.progress import Progress, listening
 from service.settings import Settings
 
 
+INTERRUPTED = "isoscope: interrupted; what was recorded stays, the same command goes on from there"
+
+
 class OneLineErrors(TyperGroup):
     """A command group whose failures are one line on standard error, exit status 1; ``--debug`` lets them through."""
 
@@ -30,17 +33,24 @@ class OneLineErrors(TyperGroup):
         except IsoscopeError as error:
             _unless_debugging(ctx, f"isoscope: {error}", 1)
         except KeyboardInterrupt:
-            _unless_debugging(
-                ctx, "isoscope: interrupted; what was recorded stays, the same command goes on from there", 130
-            )
+            _unless_debugging(ctx, INTERRUPTED, 130)
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
             if type(error).__module__.startswith(("click", "typer")):
                 raise
+            if _was_interrupted(error):  # a Ctrl-C also ends the temporary Prefect server, which then does not answer
+                _unless_debugging(ctx, INTERRUPTED, 130)
             text = " ".join(str(error).split())[:300]
             _unless_debugging(ctx, f"isoscope: unforeseen {type(error).__name__}: {text} (--debug shows where)", 1)
         return None
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error came while a Ctrl-C was dealt with."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _unless_debugging(ctx: Any, line: str, status: int) -> None:
