@@ -20,7 +20,6 @@ from service.errors import IsoscopeError
 from service.experiments.progress import Progress, listening
 from service.settings import Settings
 
-
 INTERRUPTED = "isoscope: interrupted; what was recorded stays, the same command goes on from there"
 
 
