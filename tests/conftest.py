@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,24 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: its children would not hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 install_import_hook("service.measures", "beartype.beartype")  # before any test module imports a measure
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each new store of this process begins with a copy of one database that the migrations have made: they take most of a
+    second, and have tests of their own."""
+    from service.storage import database
+
+    made, make_tables = tmp_path_factory.mktemp("tables") / "isoscope.duckdb", database.make_tables
+
+    def copied(path: Path, patience: object) -> None:
+        if not made.exists():
+            make_tables(made, patience)
+        shutil.copyfile(made, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "make_tables", copied)
+        yield
 
 
 def trained(objective: str, folder: Path, vocabulary: int = 400) -> Path:
