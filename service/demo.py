@@ -85,8 +85,7 @@ IDLE = 8.0  # seconds without a change after which the watch of a training ends
 AT_EVERY_STEP = ["anisotropy", "outlier_share", "mean_cosine", "participation_ratio", "twonn"]
 AT_EVERY_STEP += ["norm_min", "norm_mean", "norm_max"]
 DECODER_STEPS = ["step0", "step16", "step64", "step128", "step256", "step512"]
-ENCODER_STEPS = ["step0", "step128", "step256", "step512"]  # the encoder and the control need no more
-CONTROL_STEPS = ["step0", "step128", "step512"]
+CONTROL_STEPS = ["step0", "step128", "step512"]  # the control and the encoder need no more
 DECODERS = ["demo-decoder-64", "demo-decoder-128"]
 COMPARED = ("linear_cka_debiased", "procrustes_angular")
 DRIFT_STEPS = ["step512"]
@@ -103,7 +102,7 @@ def shape(settings: Settings, folder: Path) -> None:
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     typer.echo(f"2. Measuring every layer of every checkpoint into {settings.store}")
     for model in models:
-        steps = DECODER_STEPS if DEMO_NETWORKS[model.name].objective == "causal" else ENCODER_STEPS
+        steps = DECODER_STEPS if DEMO_NETWORKS[model.name].objective == "causal" else CONTROL_STEPS
         typer.echo("   " + _measured(settings, model, "python-reference", steps, AT_EVERY_STEP))
     for model in models:
         if DEMO_NETWORKS[model.name].objective == "causal":
