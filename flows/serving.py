@@ -27,6 +27,7 @@ from service.storage.locking import Patience, exclusive, lock_holder
 
 Say = Callable[[str], None]
 LAST_WORDS = 15.0  # seconds for the runner to tell the server of its end
+LAST_LOOK = 5.0  # seconds to wait at the end for a store that somebody writes to
 UNCONFIGURED = (
     "no Prefect server is configured: `isoscope serve --with-server` starts one here, or start one with "
     "`prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
@@ -74,7 +75,8 @@ def serve(service: Service, say: Say) -> None:
     store = open_store(service.settings.store, service.settings.lock_wait)
     with _sole_service(store):
         asyncio.run(_serve(service, say))
-        publish(store)  # a run that was stopped has not
+        with suppress(StoreBusy):  # whoever writes to it for longer publishes when that is done
+            publish(Store(service.settings.store, LAST_LOOK))  # a run that was stopped has not
 
 
 @contextmanager

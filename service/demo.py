@@ -85,11 +85,11 @@ SEED_QUESTIONS = (
 IDLE = 8.0  # seconds without a change after which the watch of a training ends
 AT_EVERY_STEP = ["anisotropy", "outlier_share", "mean_cosine", "participation_ratio", "twonn"]
 AT_EVERY_STEP += ["norm_min", "norm_mean", "norm_max"]
-DECODER_STEPS = ["step0", "step4", "step16", "step64", "step128", "step256", "step512"]
-CONTROL_STEPS = ["step0", "step32", "step128", "step256", "step512"]  # the control and the encoder need no more
+DECODER_STEPS = ["step0", "step16", "step64", "step128", "step256", "step512"]
+CONTROL_STEPS = ["step0", "step128", "step512"]  # the control and the encoder need no more
 DECODERS = ["demo-decoder-64", "demo-decoder-128"]
 COMPARED = ("linear_cka_debiased", "procrustes_angular")
-DRIFT_STEPS = ["step0", "step512"]
+DRIFT_STEPS = ["step512"]
 SEPARATED_STEPS = ["step0", "step512"]
 FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
 
@@ -108,9 +108,9 @@ def shape(settings: Settings, folder: Path) -> None:
     for model in models:
         if DEMO_NETWORKS[model.name].objective == "causal":
             typer.echo("   " + _measured(settings, model, "random-tokens", CONTROL_STEPS, ["anisotropy", "twonn"]))
-    typer.echo("   every other measure at the last step, from the summaries: no network is loaded again")
-    for model in models:
-        typer.echo("   " + _measured(settings, model, "python-reference", [f"step{LAST_STEP}"], []))
+    typer.echo(f"   every other measure of {DECODERS[-1]} at the last step, from the summaries: it is not loaded again")
+    largest = folder / "networks" / DECODERS[-1]
+    typer.echo("   " + _measured(settings, largest, "python-reference", [f"step{LAST_STEP}"], []))
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     _ask_and_judge(settings)
     _draw(settings, folder / "figures")
@@ -180,7 +180,8 @@ def explosion(settings: Settings, folder: Path) -> None:
 
 
 def layers(settings: Settings, folder: Path) -> None:
-    """Do layers live in different spaces? The path of the clouds, and what tells them apart, on the two decoders."""
+    """Do layers live in different spaces? The path of the clouds in the larger decoder, what tells them apart in the smaller,
+    and when they part in both."""
     from service.command_drift import drift
     from service.command_separate import separate
     from service.command_study import separability
@@ -192,19 +193,24 @@ def layers(settings: Settings, folder: Path) -> None:
         train_demo_networks(folder / "networks")
     decoders = [str(folder / "networks" / name) for name in DECODERS]
     typer.echo("\n1. The path of the layers: where their clouds lie, and how their norms grow")
-    drift(decoders[-1], DRIFT_STEPS, ["python-reference"], points=120, out=folder / "figures")
+    drift(decoders[-1], DRIFT_STEPS, ["python-reference"], points=100, out=folder / "figures")
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
-    typer.echo("\n2. Telling layers apart: the whole study, on two decoders and two texts")
+    typer.echo("\n2. Telling layers apart: the whole study, on the smaller decoder and two texts")
     separability(
-        decoders,
+        decoders[:1],
         SEPARATED_STEPS,
         ["python-reference", "library-docstrings"],
         seeds=3,
         scaling_texts="25,100",
         scaling_lengths="50",
     )
-    typer.echo("\n3. The same by the published study's own procedure, on the smaller one")
+    typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
+    typer.echo("\n3. Before and after training, in the larger one")
+    separate(decoders[-1], SEPARATED_STEPS, seeds=3)
+    typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
+    typer.echo("\n4. The smaller one by the published study's own procedure")
     separate(decoders[0], [f"step{LAST_STEP}"], seeds=3, as_released=True)
+    typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     with reading(Store(settings.store, settings.lock_wait)) as connection:
         drawn = figure("separability", connection, DECODERS, ["python-reference"])
     for path in save(drawn, folder / "figures", "separability"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,42 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 install_import_hook("service.measures", "beartype.beartype")  # before any test module imports a measure
 
 
+@pytest.fixture(scope="session", autouse=True)
+def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each new store of this process begins with a copy of one database that the migrations have made: they take most of a
+    second, and have tests of their own."""
+    from service.storage import database
+
+    made, make_tables = tmp_path_factory.mktemp("tables") / "isoscope.duckdb", database.make_tables
+
+    def copied(path: Path, patience: object) -> None:
+        if not made.exists():
+            make_tables(made, patience)
+        shutil.copyfile(made, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "make_tables", copied)
+        yield
+
+
+@pytest.fixture(scope="session")
+def networks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session's networks lie, those of all its processes: each is trained by whoever needs it first."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "networks"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def training_alone(folder: Path) -> Iterator[None]:
+    """Nobody else trains the network of that folder meanwhile."""
+    from service.storage.locking import Patience, exclusive
+
+    with exclusive(folder.with_suffix(".lock"), Patience(240)):
+        yield
+
+
 def trained(objective: str, folder: Path, vocabulary: int = 400) -> Path:
     """Checkpoints of a small network that learned the language reference for 64 steps, as ordinary folders."""
     from service.networks.text_sources import python_reference
@@ -28,38 +66,40 @@ def trained(objective: str, folder: Path, vocabulary: int = 400) -> Path:
     tokenizer = train_tokenizer(texts[:40], vocabulary, objective)
     build = small_decoder if objective == "causal" else small_encoder
     recipe = Recipe(64, (0, 1, 16, 64), objective, batch=8, length=64, learning_rate=3e-3, warmup=5)
-    return train(build(32, 3, len(tokenizer)), tokenizer, texts[:80], folder, recipe)
+    with training_alone(folder):
+        return train(build(32, 3, len(tokenizer)), tokenizer, texts[:80], folder, recipe)
 
 
 @pytest.fixture(scope="session")
-def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def decoder_folder(networks_folder: Path) -> Path:
     """A GPT-NeoX of width 32 and 3 layers: ``step0``, ``step1``, ``step16``, ``step64``."""
-    return trained("causal", tmp_path_factory.mktemp("networks") / "tiny-decoder")
+    return trained("causal", networks_folder / "tiny-decoder")
 
 
 @pytest.fixture(scope="session")
-def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoder_folder(networks_folder: Path) -> Path:
     """A masked-language ModernBERT of width 32 and 3 layers, with the same steps."""
-    return trained("masked", tmp_path_factory.mktemp("networks") / "tiny-encoder")
+    return trained("masked", networks_folder / "tiny-encoder")
 
 
 @pytest.fixture(scope="session")
-def byte_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def byte_folder(networks_folder: Path) -> Path:
     """A decoder like `decoder_folder` that reads bytes: its tokenizer has no token longer than one."""
-    return trained("causal", tmp_path_factory.mktemp("networks") / "tiny-bytes", 257)
+    return trained("causal", networks_folder / "tiny-bytes", 257)
 
 
 @pytest.fixture(scope="session")
-def vision_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def vision_folder(networks_folder: Path) -> Path:
     """A vision transformer of width 32 and 3 layers that learned scikit-learn's digits: ``step0``, ``step200``."""
     from service.networks.datasets import open_dataset
     from service.networks.image_training import ImageRecipe, small_vision_network, train_images
 
     digits = open_dataset("digits:train")
     module, processor = small_vision_network(32, 3, classes=10)
-    folder = tmp_path_factory.mktemp("networks") / "tiny-vision"
+    folder = networks_folder / "tiny-vision"
     recipe = ImageRecipe(steps=200, save_steps=(0, 200))
-    return train_images(module, processor, digits, digits.column("label"), digits.item_ids, folder, recipe)
+    with training_alone(folder):
+        return train_images(module, processor, digits, digits.column("label"), digits.item_ids, folder, recipe)
 
 
 @pytest.fixture(scope="session")

@@ -73,17 +73,23 @@ def refuse_old(store: Store, connection: Connection) -> None:
 def create(place: Path, store: Store) -> int:
     """Make the database from the ledger in a draft and move it to `place`; how many runs it holds. Needs the lock."""
     with drafts.draft(store.root, "database") as draft:
-        path = draft / place.name
-        with connected(path, Patience(store.lock_wait)) as connection:
-            with connection.begin():
-                migrating.upgrade(connection)
-            checkpoint(connection)
+        path, patience = draft / place.name, Patience(store.lock_wait)
+        make_tables(path, patience)
+        with connected(path, patience) as connection:
             with connection.begin():
                 runs = feeding.catch_up(connection, store.ledger)
             checkpoint(connection)
         drafts.sync(path)
         drafts.move(path, place)
     return runs
+
+
+def make_tables(path: Path, patience: Patience) -> None:
+    """A new database file with this version's tables and views, and nothing in them."""
+    with connected(path, patience) as connection:
+        with connection.begin():
+            migrating.upgrade(connection)
+        checkpoint(connection)
 
 
 def existing_store(place: Path | str, lock_wait: float, on_wait: OnWait = None, *, migrated: bool = True) -> Store:

@@ -31,16 +31,16 @@ def measured(prefect_server: str, decoder_folder: Path, tmp_path_factory: pytest
     return store
 
 
-@pytest.fixture
-def isoscope(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+@pytest.fixture(scope="session")
+def isoscope(prefect_server: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command, from its arguments to what it prints, against the session's server: ``isoscope("ls", "models", store=...)``.
 
-    In this process: a new one takes four seconds to start.
+    In this process: a new one takes seconds to import what this one has.
     """
     from service.cli import app
 
     def run(*arguments: str, store: Path) -> subprocess.CompletedProcess[str]:
-        with monkeypatch.context() as given:
+        with pytest.MonkeyPatch.context() as given:
             given.setenv("ISOSCOPE_STORE", str(store))
             done = CliRunner().invoke(app, arguments)
         return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)

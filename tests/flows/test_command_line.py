@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,8 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet
 import pytest
+from command_process import CommandProcess
+from service_process import until
 
 from service.storage.consistency import check
 from service.storage.database import Store
@@ -114,18 +115,13 @@ def test_layers_that_are_not_numbers_are_refused(isoscope: Command, measured: Pa
     assert "--layers needs numbers and ranges such as 0,3-6; got 'two'" in said
 
 
-def start(prefect_server: str, store: Path, folder: Path) -> subprocess.Popen[str]:
+def start(prefect_server: str, store: Path, folder: Path) -> CommandProcess:
     """A run of the whole command on every checkpoint, in the background."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "shape", str(folder), "--name", "tiny", "--sample", "256"],
-        env={**os.environ, "ISOSCOPE_STORE": str(store), "PREFECT_API_URL": prefect_server},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    arguments = ("shape", str(folder), "--name", "tiny", "--sample", "256")
+    return CommandProcess(*arguments, ISOSCOPE_STORE=str(store), PREFECT_API_URL=prefect_server)
 
 
-def wait_for(condition: Callable[[], bool], run: subprocess.Popen[str]) -> None:
+def wait_for(condition: Callable[[], bool], run: CommandProcess) -> None:
     """Until the condition holds or the run ends."""
     while not condition() and run.poll() is None:
         time.sleep(0.005)
@@ -143,10 +139,9 @@ def test_a_run_killed_at_any_moment_is_finished_by_the_same_command(
         lambda: (store / "published.duckdb").exists(),
     ]
     for moment in moments:
-        run = start(prefect_server, store, decoder_folder)
-        wait_for(moment, run)
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
+        with start(prefect_server, store, decoder_folder) as run:
+            wait_for(moment, run)
+            run.kill()
     done = isoscope("shape", str(decoder_folder), "--name", "tiny", "--sample", "256", store=store)
     assert done.returncode == 0, done.stderr
     assert check(Store(store, 5)) == []
@@ -160,13 +155,12 @@ def test_ctrl_c_is_one_line_and_loses_nothing(
     isoscope: Command, prefect_server: str, decoder_folder: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    run = start(prefect_server, store, decoder_folder)
-    wait_for((store / "published.duckdb").exists, run)
-    run.send_signal(signal.SIGINT)
-    _, stderr = run.communicate(timeout=60)
-    assert run.returncode == 130
-    assert "interrupted; what was recorded stays" in stderr
-    assert "Traceback" not in stderr
+    with start(prefect_server, store, decoder_folder) as run:
+        wait_for((store / "published.duckdb").exists, run)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(60) == 130
+        assert "interrupted; what was recorded stays" in run.stderr
+        assert "Traceback" not in run.stderr
     assert json.loads(
         isoscope("sql", "select count(*) > 0 as kept from lab.layer_metrics", "--json", store=store).stdout
     )[0]["kept"]
@@ -175,10 +169,9 @@ def test_ctrl_c_is_one_line_and_loses_nothing(
 
 def test_two_runs_at_once_measure_everything_once(prefect_server: str, decoder_folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    runs = [start(prefect_server, store, decoder_folder) for _ in range(2)]
-    for run in runs:
-        _, stderr = run.communicate(timeout=200)
-        assert run.returncode == 0, stderr
+    with start(prefect_server, store, decoder_folder) as one, start(prefect_server, store, decoder_folder) as other:
+        for run in (one, other):
+            assert run.wait(200) == 0, run.stderr
     assert check(Store(store, 5)) == []
 
 
@@ -187,17 +180,16 @@ def test_a_run_waits_for_who_holds_the_live_file_and_says_so(
 ) -> None:
     store = shutil.copytree(measured, tmp_path / "store")
     holder = duckdb.connect(str(store / "isoscope.duckdb"), read_only=True)
-    run = start(prefect_server, store, decoder_folder)
-    assert run.stderr
-    line = next(line for line in run.stderr if line.startswith("waiting for "))
-    assert str(os.getpid()) in line
-    holder.close()
-    _, stderr = run.communicate(timeout=120)
-    assert run.returncode == 0, stderr
+    with start(prefect_server, store, decoder_folder) as run:
+        until(lambda: "waiting for " in run.stderr or run.poll() is not None, "the run to say that it waits")
+        line = next(line for line in run.stderr.splitlines() if line.startswith("waiting for "))
+        assert str(os.getpid()) in line
+        holder.close()
+        assert run.wait(120) == 0, run.stderr
 
 
 def test_somebody_reading_the_published_snapshot_hinders_nobody(
-    isoscope_process: Command, measured: Path, decoder_folder: Path, tmp_path: Path
+    isoscope: Command, isoscope_process: Command, measured: Path, decoder_folder: Path, tmp_path: Path
 ) -> None:
     store = shutil.copytree(measured, tmp_path / "store")
     with duckdb.connect(str(store / "published.duckdb"), read_only=True) as reader:
@@ -216,5 +208,5 @@ def test_somebody_reading_the_published_snapshot_hinders_nobody(
         )
         assert done.returncode == 0, done.stderr
         assert reader.execute("select count(*) from lab.layer_metrics").fetchone() == before
-    after = isoscope_process("sql", "select count(*) as n from lab.layer_metrics", "--json", store=store)
+    after = isoscope("sql", "select count(*) as n from lab.layer_metrics", "--json", store=store)
     assert json.loads(after.stdout)[0]["n"] == before[0] + 20

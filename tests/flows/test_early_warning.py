@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 
 import httpx
 import numpy as np
 import pytest
+from command_process import CommandProcess
 from service_process import until
 from sklearn.metrics import roc_auc_score
 
@@ -38,16 +37,10 @@ STUDY = Study(("none", "bad batches"), 2, 200, 4)
 
 
 @pytest.fixture(scope="module")
-def studied(prefect_server, tmp_path_factory):
+def studied(isoscope, tmp_path_factory):
     """A store with one small study, and what the command printed as JSON."""
     root = tmp_path_factory.mktemp("early-warning") / "store"
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", *GRID, "--json"],
-        env={**os.environ, "ISOSCOPE_STORE": str(root), "PREFECT_API_URL": prefect_server},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = isoscope(*GRID, "--json", store=root)
     assert done.returncode == 0, done.stderr
     return Store(root, 20), json.loads(done.stdout)
 
@@ -130,15 +123,13 @@ def test_an_unknown_condition_or_an_impossible_size_is_one_line(isoscope, tmp_pa
 
 
 def test_an_interrupted_study_ends_its_trainings_and_goes_on_from_what_is_done(prefect_server, tmp_path):
-    environment = {**os.environ, "ISOSCOPE_STORE": str(tmp_path / "store"), "PREFECT_API_URL": prefect_server}
-    command = [sys.executable, "-m", "service.cli", *GRID[:3], "--seeds", "2", "--steps", "200", "--at-once", "1"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        ledger = tmp_path / "store" / "ledger"
-        until(lambda: ledger.is_dir() and any(path.name != ".drafts" for path in ledger.iterdir()), "a training", 120)
+    environment = {"ISOSCOPE_STORE": str(tmp_path / "store"), "PREFECT_API_URL": prefect_server}
+    command = (*GRID[:3], "--seeds", "2", "--steps", "200", "--at-once", "1")
+    with CommandProcess(*command, **environment) as process:
+        until(lambda: "[2/2] " in process.stderr or process.poll() is not None, "the end of the first training", 120)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert "Traceback" not in said
+        assert process.wait(60) != 0
+    assert "Traceback" not in process.stderr
     listing = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
     assert f"parent_pid={process.pid}" not in listing
     store = Store(tmp_path / "store", 20)

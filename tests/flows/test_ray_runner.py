@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from command_process import CommandProcess
 from s3_server import Gate, S3Server
 
 from flows.measure_layers import measure_layers
@@ -90,24 +90,16 @@ def test_a_worker_killed_while_it_writes_is_replaced_and_leaves_no_half_summary(
     with Gate(s3.endpoint, 40_000) as gate:
         through_gate = f"?endpoint_override={gate.address}&scheme=http"
         arguments = ["shape", str(decoder_folder), "--revision", "step64", *QUICK, "--runner", "ray"]
-        child = subprocess.Popen(
-            [sys.executable, "-m", "service.cli", *arguments, "--ray-address", cluster, "--json"],
-            env={**os.environ, "ISOSCOPE_STORE": store + through_gate, "PREFECT_API_URL": prefect_server},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert gate.reached.wait(60), child.communicate(timeout=5)
+        told = {"ISOSCOPE_STORE": store + through_gate, "PREFECT_API_URL": prefect_server}
+        with CommandProcess(*arguments, "--ray-address", cluster, "--json", **told) as child:
+            assert gate.reached.wait(60), child.stderr
             (worker,) = measuring_workers()
             worker.kill()
             gate.opened.set()
             assert [key for key in s3.keys(bucket) if key.endswith(".parquet")] == []
-            out, errors = child.communicate(timeout=90)
-        finally:
-            child.kill()
-    assert (child.returncode, errors) == (0, "")
-    (measured,) = json.loads(out)[0]["measured"]
+            child.wait(90)
+    assert (child.returncode, child.stderr) == (0, "")
+    (measured,) = json.loads(child.stdout)[0]["measured"]
     assert measured["network_loaded"]
     assert not measured["worker"].endswith(f":{worker.pid}")
     assert check(Store(store, 5)) == []

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from command_process import CommandProcess
 from service_process import until
 
 from service.command_study import questions
@@ -25,7 +23,7 @@ KEY = "python-reference[texts=24,length=16]"
 
 
 @pytest.fixture(scope="module")
-def studied(prefect_server, decoder_folder, tmp_path_factory):
+def studied(isoscope, decoder_folder, tmp_path_factory):
     """A store with the whole study of a trained decoder at two steps, and what the command printed."""
     root = tmp_path_factory.mktemp("studied") / "store"
     command = ("study", "separability", str(decoder_folder), "--revision", "step1", "--revision", "step64", *FEW)
@@ -39,13 +37,7 @@ def studied(prefect_server, decoder_folder, tmp_path_factory):
         "--scaling-lengths",
         "8,16",
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", *command, *more],
-        env={**os.environ, "ISOSCOPE_STORE": str(root), "PREFECT_API_URL": prefect_server},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    done = isoscope(*command, *more, store=root)
     assert done.returncode == 0, done.stderr
     return Store(root, 20), (*command, *more), done.stdout
 
@@ -125,17 +117,12 @@ def test_what_cannot_be_asked_is_one_line(studied, isoscope, decoder_folder, arg
 def test_an_interrupted_command_goes_on_from_what_is_recorded(prefect_server, decoder_folder, tmp_path, isoscope):
     root = tmp_path / "store"
     asked = ("separate", str(decoder_folder), "--revision", "step64", *FEW, "--classifier", "lda", "--as-released")
-    environment = {**os.environ, "ISOSCOPE_STORE": str(root), "PREFECT_API_URL": prefect_server}
-    command = [sys.executable, "-m", "service.cli", *asked]
-    with subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with CommandProcess(*asked, ISOSCOPE_STORE=str(root), PREFECT_API_URL=prefect_server) as process:
         ledger = root / "ledger"
         until(lambda: ledger.is_dir() and sum(path.name != ".drafts" for path in ledger.iterdir()) > 1, "a run", 120)
         process.send_signal(signal.SIGINT)  # the released procedure takes seconds
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+        assert process.wait(60) == 130, process.stderr
+    assert "Traceback" not in process.stderr
     done = isoscope(*asked, store=root)
     assert done.stdout.startswith("tiny-decoder: 1 questions answered"), done.stderr
     assert isoscope("check", store=root).stdout == "rows and files agree\n"

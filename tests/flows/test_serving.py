@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from service_process import ServiceProcess, is_alive, until
+from service_process import ServiceProcess, children, is_alive, until
 
 from flows.serving import Service, serve
 from service.errors import StoreBusy
@@ -20,6 +21,7 @@ from service.settings import Settings
 from service.storage import answers
 from service.storage.consistency import check
 from service.storage.database import Store
+from service.storage.locking import lock_holder
 
 ASKED = {"sample": 256, "name": "tiny", "measures": ["anisotropy", "twonn"]}
 SCHEDULE = """
@@ -126,6 +128,24 @@ def test_a_second_service_on_the_store_is_refused(service: ServiceProcess) -> No
         serve(Service(Settings(store=service.store), [], port=1), print)
 
 
+def test_a_watch_that_is_cancelled_lets_go_of_its_folder(
+    service: ServiceProcess, two_runs: list[dict[str, Any]], decoder_folder: Path, tmp_path: Path
+) -> None:
+    folder, begun = tmp_path / "watched", len(list(service.store.glob("ledger/*")))
+    shutil.copytree(decoder_folder / "step0", folder / "step0")
+    asked = {"sample": 128, "measures": ["anisotropy", "twonn"], "every": 0.2}
+    run = service.begin("watch-training", folder=str(folder), **asked)
+    until(lambda: len(list(service.store.glob("ledger/*"))) > begun, f"a measured checkpoint; {service.said()}")
+    (lock,) = service.store.glob("watch-*.lock")
+    assert lock_holder(lock)
+    service.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+    assert service.finished(run, 60)["state_name"] == "Cancelled"
+    until(lambda: lock_holder(lock) is None, "the end of the watch")
+    until(lambda: "prefect.engine" not in str(children(service.process.pid)), "the end of the watch's process")
+    unread = "published is old"  # it may have been about to publish
+    assert [one for one in check(Store(service.store, 5)) if one.kind != unread] == []
+
+
 def recorded(service: ServiceProcess, query: str) -> list[tuple[Any, ...]]:
     """What the Prefect server's database says, whether the server runs or not."""
     connection = sqlite3.connect(service.folder / "prefect" / "prefect.db")
@@ -155,7 +175,9 @@ def test_killed_in_mid_run_with_times_missed_it_starts_again_runs_one_of_them_an
     begun = len(list(service.store.glob("ledger/*")))
     with service.held_after(begun + 1):
         server, run = service.child("flows.prefect_server"), service.child("prefect.engine")
-        assert service.end(signal.SIGTERM) == 0
+        service.process.send_signal(signal.SIGTERM)
+        until(lambda: not is_alive(run), f"the end of the run; {service.said()}")
+    assert service.process.wait(60) == 0  # with the store free again it publishes what the run has recorded
     assert service.said().endswith("stopped\n")
     assert not is_alive(server)
     assert not is_alive(run)

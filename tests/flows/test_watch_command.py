@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from server_link import Link
 from service_process import until
 from training_process import WatchProcess, training
 from typer.testing import CliRunner
@@ -29,7 +30,7 @@ def rows(store: Path, query: str) -> list[tuple[object, ...]]:
 
 def measured(watch: WatchProcess, label: str) -> Callable[[], bool]:
     """Whether the watch has measured a checkpoint, or has ended."""
-    return lambda: f"{label}: " in watch.said() or watch.process.poll() is not None
+    return lambda: f"{label}: " in watch.said() or watch.poll() is not None
 
 
 def test_beside_a_real_training_every_checkpoint_is_measured_once_and_its_losses_are_there(
@@ -39,7 +40,7 @@ def test_beside_a_real_training_every_checkpoint_is_measured_once_and_its_losses
     trainer = training(folder, pause=0.4, steps=16, save=4)
     until(lambda: (folder / "checkpoint-4").is_dir() or trainer.poll() is not None, "the first checkpoint")
     with WatchProcess(folder, store, prefect_server, "--until-idle", "3", "--json") as watch:
-        assert watch.process.wait(120) == 0, watch.said()
+        assert watch.wait(120) == 0, watch.said()
     assert trainer.wait(1) == 0
     news = [json.loads(line) for line in watch.said().splitlines()]
     assert [one["step"] for one in news if one["kind"] == "measured"] == [4, 8, 12, 16]
@@ -60,7 +61,7 @@ def refuse_a_second(isoscope: Command, first: WatchProcess, folder: Path, store:
     done = isoscope("watch", str(folder), store=store)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert f"process {first.process.pid} watches {folder} for the store {store} already" in line
+    assert f"process {first.pid} watches {folder} for the store {store} already" in line
 
 
 def test_told_to_stop_it_finishes_its_checkpoint_and_started_again_it_waits_for_one_that_is_copied_in_pieces(
@@ -99,8 +100,28 @@ def copy_in_pieces(watch: WatchProcess, source: Path, target: Path) -> None:
             weights.flush()
             if part < 4:
                 with pytest.raises(subprocess.TimeoutExpired):
-                    watch.process.wait(0.7)
+                    watch.wait(0.7)
                 assert target.name not in watch.said()
+
+
+def test_without_its_prefect_server_it_goes_on_measuring(
+    prefect_server: str, decoder_folder: Path, tmp_path: Path
+) -> None:
+    folder, store = tmp_path / "tiny", tmp_path / "store"
+    shutil.copytree(decoder_folder / "step0", folder / "step0")
+    with (
+        Link(prefect_server) as link,
+        WatchProcess(folder, store, link.api, PREFECT_CLIENT_MAX_RETRIES="0") as watch,
+    ):
+        until(measured(watch, "tiny step0"), f"the first checkpoint; {watch.said()}")
+        link.cut()
+        shutil.copytree(decoder_folder / "step16", folder / "step16")
+        until(measured(watch, "tiny step16"), f"a checkpoint without a server; {watch.said()}")
+        assert watch.end(signal.SIGTERM) == 0, watch.said()
+        assert "the Prefect server does not answer, and was not told of the end" in watch.said()
+    query = "select step, count(*) from lab.runs where step is not null group by 1 order by 1"
+    assert rows(store, query) == [(0, 1), (16, 1)]
+    assert check(Store(store, 5)) == []
 
 
 @pytest.mark.parametrize(

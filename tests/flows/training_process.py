@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from command_process import ROOT, CommandProcess
+
 TRAINER = """
 import sys, time
 import torch
@@ -44,35 +45,19 @@ def training(folder: Path, pause: float, steps: int, save: int) -> subprocess.Po
     )
 
 
-class WatchProcess:
+class WatchProcess(CommandProcess):
     """``isoscope watch`` on a folder, with what it has said so far."""
 
     def __init__(self, folder: Path, store: Path, server: str, *arguments: str, **environment: str) -> None:
-        self.log = store.with_name(f"watch-{len(list(store.parent.glob('watch-*.log')))}.log")
         common = ["--every", "0.2", "--sample", "128", "--measure", "anisotropy", "--measure", "twonn"]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "service.cli", "watch", str(folder), *common, *arguments],
-                env={**os.environ, "ISOSCOPE_STORE": str(store), "PREFECT_API_URL": server, **environment},
-                cwd=ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        own = {"ISOSCOPE_STORE": str(store), "PREFECT_API_URL": server, **environment}
+        super().__init__("watch", str(folder), *common, *arguments, merged=True, **own)
 
     def said(self) -> str:
-        """Everything it has printed."""
-        return self.log.read_text()
-
-    def __enter__(self) -> WatchProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave no process behind, whatever became of the test."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        """Everything it has printed, on either stream."""
+        return self.stdout
 
     def end(self, number: int) -> int:
         """Send a signal and wait; the exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(60)
+        self.send_signal(number)
+        return self.wait(60)
