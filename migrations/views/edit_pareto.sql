@@ -46,7 +46,7 @@ comment on column lab.edit_pareto.corruptions is 'how many families and severiti
 comment on column lab.edit_pareto.edits is 'how many edits it is over';
 comment on column lab.edit_pareto.tasks is 'how many tasks';
 comment on column lab.edit_pareto.seeds is 'how many seeds';
-comment on column lab.edit_pareto.steps is 'optimiser steps of the fits; NULL where they differ, as where a search chose them for each task';
+comment on column lab.edit_pareto.steps is 'optimiser steps of the fits; NULL where they differ';
 comment on column lab.edit_pareto.learning_rate is 'their learning rate; NULL where they differ';
 comment on column lab.edit_pareto.success is 'share of held-out cases that come out as asked, 0 to 1; mean over edits';
 comment on column lab.edit_pareto.success_low is 'lower end of its 95 % interval over edits (Student''s t, cut at 0); NULL for one edit';

@@ -6,7 +6,10 @@ with newest as (
         e.digest, e.seconds, e.note, e.run_id, r.finished_at
     from main.edits e
     join main.runs r on r.run_id = e.run_id
-    qualify row_number() over (partition by e.edit_id order by r.finished_at desc, e.run_id desc) = 1
+    -- a later search that tries an edit again takes nothing from it
+    qualify row_number() over (
+        partition by e.edit_id order by (e.search is null) desc, r.finished_at desc, e.run_id desc
+    ) = 1
 ),
 scored as (
     select
@@ -103,8 +106,8 @@ comment on column lab.edits.success_std_error is 'its standard error over cases'
 comment on column lab.edits.success_before is 'the same of the untouched network';
 comment on column lab.edits.corrupted_success is 'share of held-out cases that come out as asked under corruptions; mean over families and severities';
 comment on column lab.edits.generality is 'share of cases of another kind (paraphrases, another style, other classes) that come out as asked; mean over kinds';
-comment on column lab.edits.locality is 'share of unrelated inputs that the untouched network tells alike, 0 to 1';
-comment on column lab.edits.locality_std_error is 'its standard error over inputs';
+comment on column lab.edits.locality is 'share of unrelated inputs that the untouched network tells alike, 0 to 1; NULL of edits that were only tried in a search';
+comment on column lab.edits.locality_std_error is 'its standard error over inputs; of texts the tokens of one are taken together';
 comment on column lab.edits.errors_corrected is 'share of the untouched network''s errors on held-out cases that are gone; 1 is all, below 0 there are more';
 comment on column lab.edits.weights_changed is 'how many weights the edit may change';
 comment on column lab.edits.share_changed is 'of all the network''s parameters';

@@ -51,7 +51,7 @@ class Bench:
     @cached_property
     def drift(self) -> Drift:
         """The layers before the edit."""
-        return Drift(self.network, {name: one[:WATCHED] for name, one in self.sets.unrelated.items()})
+        return Drift(self.network, {name: one[:WATCHED] for name, one in self.sets.unrelated.inputs.items()})
 
     @cached_property
     def trace(self) -> tuple[TraceEffect, ...]:
@@ -60,10 +60,10 @@ class Bench:
 
     def prepare(self, whole: bool) -> None:
         """Ask the untouched network what is asked of edited ones: all of it, or what chooses settings. Asked once."""
-        _ = self.scores.told
         if not whole:
+            _ = self.scores.validation_told
             return
-        _ = self.scores.before, self.drift.before
+        _ = self.scores.told, self.scores.before, self.drift.before
         for one in self.general.corruptions:
             self.general.untouched(self.network, one)
 

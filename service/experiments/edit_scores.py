@@ -9,7 +9,7 @@ from functools import cached_property
 from service.edit_results import EditScore
 from service.experiments.edit_judging import CLEAN, Corruption
 from service.measures.edit_scores import agreement, errors_corrected, share_met
-from service.networks.edit_cases import Cases, CaseSets, Met, Told
+from service.networks.edit_cases import Cases, CaseSets, Met, Told, Unrelated
 from service.networks.loading import Network
 from service.results import Estimate
 
@@ -40,7 +40,12 @@ class TaskScores:
     @cached_property
     def told(self) -> Told:
         """What the untouched network says of the unrelated inputs."""
-        return self.sets.told(self.network)
+        return self.sets.unrelated.told(self.network)
+
+    @cached_property
+    def validation_told(self) -> Told:
+        """The same of those by which settings are chosen."""
+        return self.sets.validation_unrelated.told(self.network)
 
     def scores(self) -> Iterator[EditScore]:
         """What the network makes of them now that it is edited."""
@@ -49,12 +54,16 @@ class TaskScores:
             yield _score("success", key, share_met(now), share_met(before).value)
             if key[1:] == CLEAN and key[0] in CORRECTED:
                 yield _score("errors-corrected", key, errors_corrected(before, now), None)
-        yield _score("agreement", ("unrelated", *CLEAN), agreement(self.sets.told(self.network), self.told), 1.0)
+        yield self._agreement("unrelated", self.sets.unrelated, self.told)
 
     def validation(self) -> Iterator[EditScore]:
-        """The same on the cases that choose settings, and on what the edit is not to disturb."""
+        """The same on the cases and the unrelated inputs that choose settings, none of which judge."""
         yield _score("success", ("validation", *CLEAN), share_met(self.sets.validation.met(self.network)), None)
-        yield _score("agreement", ("unrelated", *CLEAN), agreement(self.sets.told(self.network), self.told), 1.0)
+        yield self._agreement("validation unrelated", self.sets.validation_unrelated, self.validation_told)
+
+    def _agreement(self, name: str, inputs: Unrelated, untouched: Told) -> EditScore:
+        found = agreement(inputs.told(self.network), untouched, inputs.groups)
+        return _score("agreement", (name, *CLEAN), found, 1.0)
 
 
 def _score(measure: str, key: tuple[str, str, int], found: Estimate, before: float | None) -> EditScore:

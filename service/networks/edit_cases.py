@@ -61,7 +61,7 @@ class Cases:
         found = []
         for start in range(0, len(self), batch):
             some = self.rows(range(start, min(start + batch, len(self))))
-            right = (some.logits(network).argmax(-1) == some.targets) | (some.targets == NOT_ASKED)
+            right = (answers(some.logits(network)) == some.targets) | (some.targets == NOT_ASKED)
             found.append(right.flatten(1).all(1) if right.ndim > 1 else right)
         return torch.cat(found).cpu()
 
@@ -70,28 +70,46 @@ Corrupted = Callable[[str, int], Cases]
 
 
 @dataclass(frozen=True, eq=False)
+class Unrelated:
+    """Inputs that an edit is not to disturb, of which the `places` are compared."""
+
+    inputs: dict[str, Tensor] = field(repr=False)
+    places: Bool[Tensor, "inputs *length"] = field(repr=False)
+
+    @property
+    def groups(self) -> Int[Tensor, " compared"] | None:
+        """The text that each place is of; None of images, of which each is compared once."""
+        return self.places.nonzero()[:, 0] if self.places.ndim > 1 else None
+
+    @torch.no_grad()
+    def told(self, network: Network) -> Told:
+        """What a network says at every place, on the CPU."""
+        found = []
+        for start in range(0, len(self.places), BATCH):
+            some = {name: one[start : start + BATCH] for name, one in self.inputs.items()}
+            said = answers(logits_of(network, some)).cpu()
+            found.append(said[self.places[start : start + BATCH]])
+        return torch.cat(found)
+
+
+@dataclass(frozen=True, eq=False)
 class CaseSets:
     """What one draw of a task gives: `exemplars` to edit on, `validation` to choose settings by, `held_out` to judge by, also
     `corrupted` by a family at a severity; `general` are further sets by name that show what else the edit reaches. `unrelated`
-    are inputs that it is not to disturb, of which the `places` are compared."""
+    are inputs that it is not to disturb, by which it is judged; `validation_unrelated` are others, to choose settings by."""
 
     exemplars: Cases
     validation: Cases
     held_out: Cases
     general: Mapping[str, Cases]
     corrupted: Corrupted = field(repr=False)
-    unrelated: dict[str, Tensor] = field(repr=False)
-    places: Bool[Tensor, "inputs *length"] = field(repr=False)
+    unrelated: Unrelated
+    validation_unrelated: Unrelated
 
-    @torch.no_grad()
-    def told(self, network: Network) -> Told:
-        """What a network says at every unrelated place, on the CPU."""
-        found = []
-        for start in range(0, len(self.places), BATCH):
-            some = {name: one[start : start + BATCH] for name, one in self.unrelated.items()}
-            said = logits_of(network, some).argmax(-1).cpu()
-            found.append(said[self.places[start : start + BATCH]])
-        return torch.cat(found)
+
+def answers(scores: Float[Tensor, "cases *length classes"]) -> Int[Tensor, "cases *length"]:
+    """The class or token of the highest score, -1 where a score is no number: of those, the largest would be the first."""
+    return scores.argmax(-1).masked_fill(scores.isnan().any(-1), -1)
 
 
 def logits_of(network: Network, inputs: dict[str, Tensor]) -> Float[Tensor, "cases *length classes"]:

@@ -25,7 +25,8 @@ class ImagesAsked(_Table):
     """Images of one class, or those items, in a `style`, are to be told as `target`; as their own class where that is None.
 
     `exemplars` of them are edited on; of the others half, `held_out` at most, choose settings, and as many judge. `unrelated`
-    is how many images of other classes are compared with the untouched network.
+    is how many images of other classes are compared with the untouched network, and as many others when settings are chosen;
+    half of them each where they are fewer than twice as many.
     """
 
     of_class: Annotated[str | int | None, Field(alias="class")] = None
@@ -52,7 +53,8 @@ class Task(_Table):
     """What is asked of a network, and the dataset whose items it is asked of or is not to disturb.
 
     Prompts stand alone and after `contexts` pieces of the dataset's texts in the exemplars; after `held_out` other pieces each
-    they choose settings, and after as many more they judge. `unrelated` is how many of its windows are compared.
+    they choose settings, and after as many more they judge. `unrelated` is how many of its windows are compared,
+    as many others when settings are chosen.
     """
 
     name: Text

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from service.errors import BadInput, UnknownName
 from service.networks.class_labels import class_names, class_numbers
-from service.networks.edit_cases import Cases, CaseSets, logits_of
+from service.networks.edit_cases import Cases, CaseSets, Unrelated, logits_of
 from service.networks.edit_tasks import ImagesAsked, Task
 from service.networks.image_corruptions import corrupted
 from service.networks.image_datasets import ImageItems
@@ -70,6 +70,10 @@ class ImageDraw:
         originals = None if style is None or self.asked.target is not None else self.read(plain)
         return Cases(self.read(changed), targets.to(self.network.device), originals)
 
+    def unrelated(self, ids: Sequence[int]) -> Unrelated:
+        """Some items as they are, whose classes are compared."""
+        return Unrelated(self.read([self.items.image(item) for item in ids]), torch.ones(len(ids), dtype=torch.bool))
+
     def read(self, pixels: Sequence[Pixels]) -> dict[str, Tensor]:
         """Images as the network reads them, on its device."""
         weight = next(self.network.module.parameters())
@@ -92,11 +96,11 @@ def image_case_sets(network: Network, task: Task, items: ImageItems, seed: int) 
     asked, labels = task.images, class_numbers(items)
     draw = ImageDraw(network, items, asked, labels)
     exemplars, validation, held_out = _parts(draw.members, asked, seed)
-    style, others = asked.style, _others(draw, seed)
+    style, (others, choosing) = asked.style, _others(draw, seed)
     general = {}
     if asked.other_style is not None:
         general[f"style {asked.other_style}"] = draw.cases(held_out, asked.other_style)
-    if style is not None and others:
+    if style is not None:
         general["other classes"] = draw.cases(others[: asked.held_out], style, own=True)
     sets = CaseSets(
         draw.cases(exemplars, style),
@@ -104,8 +108,8 @@ def image_case_sets(network: Network, task: Task, items: ImageItems, seed: int) 
         draw.cases(held_out, style),
         general,
         lambda family, severity: draw.cases(held_out, style, family=family, severity=severity, seed=seed),
-        draw.read([items.image(item) for item in others or held_out]),
-        torch.ones(len(others or held_out), dtype=torch.bool),
+        draw.unrelated(others),
+        draw.unrelated(choosing),
     )
     _refuse_classes(network, items, sets.exemplars)
     return sets
@@ -123,12 +127,20 @@ def _parts(members: Sequence[int], asked: ImagesAsked, seed: int) -> tuple[list[
     return drawn[: asked.exemplars], rest[: len(rest) // 2], rest[len(rest) // 2 :]
 
 
-def _others(draw: ImageDraw, seed: int) -> list[int]:
-    """Items of classes that the task is not of, as many as are compared."""
-    own = {draw.labels.get(item) for item in draw.members}
-    found = [item for item in draw.items.item_ids if item in draw.labels and draw.labels[item] not in own]
+def _others(draw: ImageDraw, seed: int) -> tuple[list[int], list[int]]:
+    """Items of classes that the task is not of, as many as are compared, and as many others to choose settings by; where it is
+    of items of every class, those that it is not of. Raises BadInput where there are fewer than 2."""
+    own, members = {draw.labels.get(item) for item in draw.members}, set(draw.members)
+    known = [item for item in draw.items.item_ids if item in draw.labels and item not in members]
+    found = [item for item in known if draw.labels[item] not in own] or known
+    if len(found) < 2:
+        raise BadInput(
+            f"{draw.items.dataset.name} has {len(found)} images that the task is not of: 2 or more show what else an edit changes"
+        )
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [found[place] for place in order[: draw.asked.unrelated]]
+    count = min(draw.asked.unrelated, len(found) // 2)
+    drawn = [found[place] for place in order[: 2 * count]]
+    return drawn[:count], drawn[count:]
 
 
 @torch.no_grad()

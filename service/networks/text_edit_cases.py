@@ -12,7 +12,7 @@ import torch
 from service.errors import BadInput
 from service.networks.batches import padded
 from service.networks.datasets import TextWindows, TokenWindow, tokenised
-from service.networks.edit_cases import NOT_ASKED, Cases, CaseSets
+from service.networks.edit_cases import NOT_ASKED, Cases, CaseSets, Unrelated
 from service.networks.edit_tasks import Prompt, Task
 from service.networks.loading import Network
 from service.networks.robustness import item_seed
@@ -48,8 +48,10 @@ def text_case_sets(network: Network, task: Task, items: TextWindows, seed: int) 
     first, rest = ["", *pieces[: task.contexts]], pieces[task.contexts :]
     validation, held_out = rest[: task.held_out], rest[task.held_out :]
     told = [replaced for prompt in task.prompts for replaced in _paraphrased(prompt)]
-    windows = list(islice(items.stream(network.tokenizer, network.max_length), task.unrelated))
-    unrelated = padded(windows, network.tokenizer.pad_token_id or 0, network.device)
+    windows = list(islice(items.stream(network.tokenizer, network.max_length), 2 * task.unrelated))
+    if len(windows) < 2:
+        raise BadInput(f"{items.dataset.name} has {len(windows)} windows: 2 or more show what else an edit changes")
+    half = len(windows) // 2
     return CaseSets(
         text_cases(network, asked(task.prompts, first)),
         text_cases(network, asked(task.prompts, validation)),
@@ -62,9 +64,14 @@ def text_case_sets(network: Network, task: Task, items: TextWindows, seed: int) 
                 for place, one in enumerate(asked(task.prompts, held_out))
             ],
         ),
-        unrelated,
-        unrelated["attention_mask"].bool().cpu(),
+        _unrelated(network, windows[:half]),
+        _unrelated(network, windows[half:]),
     )
+
+
+def _unrelated(network: Network, windows: Sequence[TokenWindow]) -> Unrelated:
+    inputs = padded(windows, network.tokenizer.pad_token_id or 0, network.device)
+    return Unrelated(inputs, inputs["attention_mask"].bool().cpu())
 
 
 def asked(prompts: Sequence[Prompt], pieces: Sequence[str]) -> list[Asked]:
@@ -110,11 +117,13 @@ def _paraphrased(prompt: Prompt) -> Iterator[Prompt]:
 
 
 def _pieces(items: TextWindows, seed: int) -> Iterator[str]:
-    """Beginnings of the dataset's texts in an order of their own, each cut after a word."""
+    """Beginnings of the dataset's texts in an order of their own, each cut after a word, and no two alike."""
     order = torch.randperm(len(items.texts), generator=torch.Generator().manual_seed(seed)).tolist()
+    said = set[str]()
     for place in order:
         words = " ".join(items.texts[place][1].split())[:PIECE].rpartition(" ")[0]
-        if len(words) >= FEWEST:
+        if len(words) >= FEWEST and words not in said:
+            said.add(words)
             yield f"{words}. "
 
 

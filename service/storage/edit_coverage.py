@@ -13,7 +13,7 @@ where e.checkpoint_id = :checkpoint_id and e.task_id = :task_id and n.dataset = 
 """)
 TRIED = text("""
 select s.edit_id, max(s.value) filter (s.cases = 'validation' and s.measure = 'success')
-  * max(s.value) filter (s.cases = 'unrelated' and s.measure = 'agreement') as score
+  * max(s.value) filter (s.cases = 'validation unrelated' and s.measure = 'agreement') as score
 from edit_scores s where s.run_id in (select run_id from edits where search = :search) group by s.edit_id
 """)
 
@@ -33,6 +33,6 @@ def judged_edits(
 
 def tried_scores(store: Store, search: str, on_wait: OnWait = None) -> dict[str, float]:
     """What each edit that a search has tried was worth: success on the validation cases times agreement on the unrelated
-    inputs, 0 to 1. Raises StoreBusy."""
+    inputs of the validation, 0 to 1. Raises StoreBusy."""
     with looking(store, on_wait) as connection:
         return {row.edit_id: row.score or 0.0 for row in connection.execute(TRIED, {"search": search})}

@@ -195,6 +195,9 @@ def test_a_search_tries_as_many_edits_as_its_budget_and_keeps_the_best(place, vi
     assert editor.untried(search) == []
     assert best in search.tried
     assert [edit.edit_id for edit in editor.edits(part, {"low-rank": best})] == [best.edit_id]
+    scores = editor.bench(part).scores
+    assert "validation_told" in vars(scores)
+    assert not {"told", "before"} & vars(scores).keys()  # what judges was not looked at
 
 
 def test_a_decoder_is_edited_by_rome_where_the_causal_trace_says(asked, place, decoder_folder):

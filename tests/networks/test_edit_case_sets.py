@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -71,7 +72,46 @@ def test_images_of_the_class_are_not_among_the_unrelated_ones(classifier, digits
     sets = case_sets(classifier, of_images(unrelated=1000), digits)
     labels = digits.column("label")
     others = [item for item in digits.item_ids if labels[item] != 3]
-    assert len(sets.unrelated["pixel_values"]) == len(others)
+    halves = [one.inputs["pixel_values"] for one in (sets.unrelated, sets.validation_unrelated)]
+    assert [len(one) for one in halves] == [len(others) // 2] * 2
+    assert len(torch.cat(halves).flatten(1).unique(dim=0)) == len(others) // 2 * 2
+
+
+def test_of_items_of_every_class_the_unrelated_ones_are_those_that_it_is_not_of(classifier, digits):
+    chosen = list(digits.item_ids[:60])
+    sets = case_sets(classifier, of_images(**{"class": None}, items=chosen, target=5, unrelated=1000), digits)
+    own = classifier.processor([digits.image(item) for item in chosen]).flatten(1)
+    told = sets.unrelated.inputs["pixel_values"].flatten(1)
+    assert len(told) == (len(digits.item_ids) - 60) // 2
+    assert not (told[:, None] == own).all(2).any()
+    with pytest.raises(BadInput, match="has 0 images that the task is not of"):
+        case_sets(classifier, of_images(**{"class": None}, items=list(digits.item_ids), target=5), digits)
+
+
+def test_what_is_told_of_one_text_is_one_group_and_images_are_their_own(classifier, decoder, digits, texts):
+    found = case_sets(decoder, of_texts(unrelated=3), texts)
+    for some in (found.unrelated, found.validation_unrelated):
+        assert some.groups.unique().tolist() == [0, 1, 2]
+        assert len(some.groups) == len(some.told(decoder))
+    ids = [one.inputs["input_ids"] for one in (found.unrelated, found.validation_unrelated)]
+    first = [{tuple(row[:20].tolist()) for row in one} for one in ids]
+    assert not first[0] & first[1]
+    assert case_sets(classifier, of_images(), digits).unrelated.groups is None
+
+
+def test_pieces_that_are_alike_stand_before_one_prompt_only(decoder, tmp_path):
+    body = "The same beginning stands in every text that is here"
+    (tmp_path / "same.jsonl").write_text("".join(f'{{"text": "{body} number {one}."}}\n' for one in range(30)))
+    with pytest.raises(BadInput, match="gives 1 pieces to put before prompts"):
+        case_sets(decoder, of_texts(), open_dataset(str(tmp_path / "same.jsonl")))
+
+
+def test_scores_that_are_no_numbers_meet_nothing(classifier, digits):
+    sets = case_sets(classifier, of_images(**{"class": 0}), digits)
+    lost = replace(classifier, module=deepcopy(classifier.module))
+    next(iter(lost.module.parameters())).data.fill_(torch.nan)
+    assert not sets.held_out.met(lost).any()
+    assert sets.unrelated.told(lost).unique().tolist() == [-1]
 
 
 def test_originals_are_the_images_without_the_style_and_only_where_they_keep_their_class(classifier, digits):

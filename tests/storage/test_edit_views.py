@@ -26,6 +26,7 @@ from scipy import stats
 from sqlalchemy import text
 from store_builders import FACTS, a_checkpoint, a_run
 
+from service.edit_results import EditScore
 from service.storage.database import looking, open_store
 from service.storage.edit_rows import record_edit, record_untouched
 
@@ -184,6 +185,16 @@ def test_an_edit_that_was_only_tried_in_a_search_is_not_in_the_tradeoff(store):
     record_edit(store, a_record(store, an_edit(), search="s", judged=()))
     assert asked(store, "select * from lab.edit_tradeoff") == []
     assert [row["search"] for row in asked(store, "select search from lab.edits")] == ["s"]
+
+
+def test_a_later_search_that_tries_an_edit_again_takes_nothing_from_what_is_known_of_it(store):
+    record_edit(store, a_record(store, an_edit()))
+    tried = (EditScore("agreement", "validation unrelated", "none", 0, 1.0, 0.2, 0.1, 50),)
+    record_edit(store, a_record(store, an_edit(), minutes=1, search="s", judged=(), scores=tried, delta=None))
+    (row,) = asked(store, "select search, path, success, locality from lab.edits")
+    assert row["search"] is None
+    assert row["path"] is not None
+    assert (row["success"], row["locality"]) == (0.8, 0.95)
 
 
 def on_front(points):
