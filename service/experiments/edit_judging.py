@@ -11,7 +11,7 @@ from service.edit_results import Predictions, Robustness
 from service.errors import BadInput, UnknownName
 from service.measures.prediction_quality import robustness
 from service.networks import image_corruptions, text_corruptions
-from service.networks.class_labels import class_numbers
+from service.networks.class_labels import class_names, class_numbers
 from service.networks.datasets import TextWindows
 from service.networks.edit_tasks import Task
 from service.networks.image_corruptions import corrupted
@@ -59,24 +59,34 @@ def applicable(items: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class General:
-    """The items that robustness in general is judged on, and what networks said of them."""
+    """The items that robustness in general is judged on, and what networks said of them.
+
+    Classes have the numbers that the task's dataset gives them, `names`, which are those of the network; its own where None.
+    What a task has told as another class is left out: the class `without`, or the items `left_out`.
+    """
 
     items: Any
     judging: Judging
-    without: int | None = None  # a class that a task has told as another
+    names: Mapping[str, int] | None = None
+    without: int | None = None
+    left_out: frozenset[int] = frozenset()
     kept: dict[tuple[str, str, int], Predictions] = field(default_factory=dict, repr=False)
     corrupted: dict[Corruption, list[Pixels]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def labels(self) -> Mapping[int, int]:
         """The classes of images; nothing of texts."""
-        return class_numbers(self.items) if isinstance(self.items, ImageItems) else {}
+        return class_numbers(self.items, known=self.names) if isinstance(self.items, ImageItems) else {}
 
     @cached_property
     def item_ids(self) -> tuple[int, ...]:
         """The items, in the dataset's seeded order."""
         if isinstance(self.items, ImageItems):
-            found = [item for item in self.items.item_ids if self.labels.get(item, self.without) != self.without]
+            found = [
+                item
+                for item in self.items.item_ids
+                if item in self.labels and self.labels[item] != self.without and item not in self.left_out
+            ]
         else:
             found = [item for item, _ in self.items.texts]
         if not found:
@@ -85,8 +95,9 @@ class General:
 
     @property
     def sample(self) -> str:
-        """16 hex digits that say which items these are."""
-        return content_id("robustness", self.items.dataset.digest, self.item_ids)
+        """16 hex digits that say which items these are, and what is right of them."""
+        classes = [self.labels[item] for item in self.item_ids] if self.labels else None
+        return content_id("robustness", self.items.dataset.digest, self.item_ids, classes)
 
     @property
     def corruptions(self) -> list[Corruption]:
@@ -126,11 +137,17 @@ class General:
             yield robustness(*one, self.predictions(network, one), before)
 
 
-def general_of(task: Task, items: Any, judging: Judging) -> General:
-    """What robustness is judged on beside a task: without the class that it has told as another. Raises BadInput."""
-    asked, without = task.images, None
-    if asked is not None and asked.target is not None and asked.of_class is not None:
-        without = class_number(items, asked.of_class)
+def general_of(task: Task, own: Any, items: Any, judging: Judging) -> General:
+    """What robustness is judged on beside a task of its `own` items: without the class, or those items, that it has told as
+    another. Raises BadInput, UnknownName."""
+    asked = task.images
     if judging.dataset is not None and not isinstance(items, ImageItems | TextWindows):
         raise BadInput(f"robustness is judged on images or texts; {judging.dataset} has neither")
-    return General(items, judging, without)
+    if asked is None or not isinstance(own, ImageItems) or not isinstance(items, ImageItems):
+        return General(items, judging)
+    without, left_out = None, frozenset[int]()
+    if asked.target is not None and asked.of_class is not None:
+        without = class_number(own, asked.of_class)
+    if asked.target is not None and own.dataset.digest == items.dataset.digest:
+        left_out = frozenset(asked.items or ())
+    return General(items, judging, class_names(own), without, left_out)

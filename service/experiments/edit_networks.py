@@ -221,10 +221,10 @@ class Editor:
         tell(Progress("edit", f"{part.label}: {edit.method}", done, total, "steps"))
 
     def _run(self, part: Part, parameters: Any, begun: Any, bench: Bench, seconds: dict[str, float]) -> Any:
-        task, digest = part.asked.task, part.asked.items.dataset.digest
+        task = part.asked.task
         return ended_run(
             EXPERIMENT,
-            {"task": task.name, "task_id": task.task_id(digest), "dataset": task.dataset, **parameters},
+            {"task": task.name, "task_id": part.asked.task_id, "dataset": task.dataset, **parameters},
             begun,
             bench.network.checkpoint.checkpoint_id,
             device=bench.network.facts.device,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from service.experiments.edit_judging import General, Judging, general_of
 from service.networks.checkpoints import CheckpointSource
+from service.networks.class_labels import class_numbers
 from service.networks.edit_tasks import Task
+from service.networks.image_datasets import ImageItems
+from service.subjects import content_id
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,17 +23,20 @@ class Asked:
     items: Any
     general: General
 
-    @property
+    @cached_property
     def task_id(self) -> str:
-        """The task's id on that dataset."""
-        return self.task.task_id(self.items.dataset.digest)
+        """The task's id on that dataset, and of images on the classes that they have there, which its digest does not cover."""
+        digest = self.items.dataset.digest
+        if not isinstance(self.items, ImageItems):
+            return self.task.task_id(digest)
+        return self.task.task_id(content_id(digest, sorted(class_numbers(self.items).items())))
 
 
 def asked_of(task: Task, judging: Judging, opened: Callable[[str], Any]) -> Asked:
     """A task with its datasets opened. Raises UnknownName, BadInput."""
     items = opened(task.dataset)
     general = items if judging.dataset is None else opened(judging.dataset)
-    return Asked(task, items, general_of(task, general, judging))
+    return Asked(task, items, general_of(task, items, general, judging))
 
 
 @dataclass(frozen=True)
