@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -49,7 +48,6 @@ def judge_untouched(source: CheckpointSource, general: General, editor: Editor) 
 @part("search settings", "{asked.label}")
 def search_settings(asked: Part, editor: Editor) -> Chosen:
     """Try as many edits of each method as the budget has; those that did best."""
-    editor.trace(asked)
     chosen = editor.chosen(asked)
     publish(editor.store)
     return chosen
@@ -58,6 +56,7 @@ def search_settings(asked: Part, editor: Editor) -> Chosen:
 @part("edit", "{asked.label}")
 def edit_part(asked: Part, editor: Editor, chosen: Chosen) -> Outcome:
     """Make, judge and record the edits of one task and draw, and publish what was found."""
+    editor.trace(asked)
     outcome = editor.edit(asked, chosen)
     publish(editor.store)
     get_run_logger().info("%d edits in %.1f s", len(outcome.edits), outcome.seconds)
@@ -197,9 +196,8 @@ def _outcomes(request: Request, editor: Editor) -> tuple[list[Outcome], list[Bas
 
 
 def _leave(request: Request, editor: Editor, model: str) -> None:
-    general: Sequence[str] = sorted({part.asked.items.dataset.name for part in request.parts})
     publish(editor.store)
-    for dataset in general:
+    for dataset in request.datasets:
         key = artifact_key("tradeoff", model, dataset)
         leave_rows(editor.store, SHOWN, [model, dataset], key, f"what edits of {model} break")
     leave_figure(editor.store, "tradeoff", [model], artifact_key("figure", "tradeoff", model), model, None)

@@ -19,7 +19,8 @@ from service.networks.edit_settings import refuse_rank
 from service.networks.edit_tasks import Task
 from service.networks.edits import Fitting
 from service.networks.loading import Network
-from service.networks.rome import KeyMoments, key_moments, rome
+from service.networks.rewriting import groups_of, refuse_groups
+from service.networks.rome import KeyMoments, key_moments, rome, rome_rank
 from service.subjects import Edit, EditMethod
 
 WATCHED = 200  # inputs whose states are compared
@@ -83,14 +84,23 @@ class Bench:
         places = [(2 * place + 1) / (2 * count) for place in range(count)]
         return list(dict.fromkeys(known[int(share * len(known))] for share in places))
 
-    def has_rank(self, edit: Edit) -> bool:
-        """Whether the matrix of the edit's layer has as many ranks as the edit's."""
-        if edit.rank is None or edit.layer is None:
+    def fits(self, edit: Edit) -> bool:
+        """Whether the edit's layer can be edited by its method, and its matrix has as many ranks as the edit's."""
+        if edit.layer is None:
             return True
-        return edit.rank <= min(matrix_of(self.network, edit.layer).shape)
+        if edit.method == "rewriting" and groups_of(self.network, edit.layer) > 1:
+            return False
+        return edit.rank is None or edit.rank <= min(matrix_of(self.network, edit.layer).shape)
+
+    @cached_property
+    def subjects(self) -> int:
+        """How many subjects the prompts have: the rank of ROME's change. Raises BadInput as `trace` does."""
+        return rome_rank(self.network, self.sets.exemplars)
 
     def refuse(self, edit: Edit) -> None:
         """Raises BadInput where the edit cannot be made of this network and task."""
+        if edit.method == "rewriting" and edit.layer is not None:
+            refuse_groups(self.network, edit.layer)
         if edit.rank is not None and edit.layer is not None:
             refuse_rank(self.network, edit.layer, edit.rank)
         if edit.method == "rewriting" and self.sets.exemplars.originals is None:

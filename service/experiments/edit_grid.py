@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -89,9 +89,9 @@ class Grid:
             self, layers=layers, ranks=ranks, alphas=alphas, steps=best.steps, learning_rate=best.learning_rate
         )
 
-    def tried(self, edit: Edit, layers: Sequence[str]) -> list[Edit]:
-        """The edits that a search tries, as many as the budget has: draws, seeded, from what was not asked for, one of them
-        `edit` itself, which has the usual settings."""
+    def tried(self, edit: Edit, layers: Sequence[str], fits: Callable[[Edit], bool] = lambda _: True) -> list[Edit]:
+        """The edits that a search tries, as many as the budget has: draws, seeded, from what was not asked for and `fits` the
+        network, one of them `edit` itself, which has the usual settings."""
         usual = RATES[edit.method]
         rates = [edit.learning_rate] if self.learning_rate else [usual * factor for factor in RATE_FACTORS]
         steps = [edit.steps] if self.steps else [*STEPS_SEARCHED]
@@ -102,7 +102,7 @@ class Grid:
             replace(edit, learning_rate=rate, steps=count, layer=layer, rank=rank, alpha=alpha)
             for rate, count, layer, rank, alpha in itertools.product(rates, steps, where, ranks, alphas)
         ]
-        others = [one for one in every if one != edit]
+        others = [one for one in every if one != edit and fits(one)]
         random.Random(edit.edit_id).shuffle(others)
         return [edit, *others][: self.budget]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -92,8 +92,13 @@ class Editor:
         for method in self.grid.methods:
             grid = self.grid.liking(chosen.get(method))
             layers = bench.layers(method, grid.layers, grid.where)
-            found += grid.edits(method, part.checkpoint_id, part.asked.task_id, layers, part.seed)
-        return found if self.grid.where == 1 else [edit for edit in found if bench.has_rank(edit)]
+            found += self._edits(part, grid, method, layers)
+        return found if self.grid.where == 1 else [edit for edit in found if bench.fits(edit)]
+
+    def _edits(self, part: Part, grid: Grid, method: EditMethod, layers: Sequence[str]) -> list[Edit]:
+        """Those of one method; ROME's rank is the number of the task's subjects."""
+        found = grid.edits(method, part.checkpoint_id, part.asked.task_id, layers, part.seed)
+        return [replace(edit, rank=self.bench(part).subjects) for edit in found] if method == "rome" else found
 
     def lacking(self, part: Part, chosen: Chosen) -> list[Edit]:
         """Those of the edits that are not recorded with all that is to be judged. Raises StoreBusy."""
@@ -104,15 +109,19 @@ class Editor:
 
     def searches(self, part: Part) -> list[Search]:
         """For each method the edits that are tried to choose its settings; none without a budget. Raises BadInput."""
-        return [self._search(part, method) for method in self.grid.methods if self.grid.budget]
+        found = [self._search(part, method) for method in self.grid.methods if self.grid.budget]
+        return [search for search in found if search is not None]
 
-    def _search(self, part: Part, method: EditMethod) -> Search:
+    def _search(self, part: Part, method: EditMethod) -> Search | None:
+        """That of one method; None where no layer can be edited so."""
         bench, grid = self.bench(part), self.grid
         count = max(grid.where, SEARCHED_LAYERS) if method in IN_ONE_LAYER else 1
         layers = bench.layers(method, grid.layers, count)
         middle = layers[len(layers) // 2 :][:1]
-        usual = grid.edits(method, part.checkpoint_id, part.asked.task_id, middle, part.seed)
-        tried = grid.tried(usual[len(usual) // 2], layers)
+        near, anywhere = (list(filter(bench.fits, self._edits(part, grid, method, at))) for at in (middle, layers))
+        if not (usual := near or anywhere):
+            return None
+        tried = grid.tried(usual[len(usual) // 2], layers, bench.fits)
         return Search(content_id("edit search", [one.edit_id for one in tried]), method, tuple(tried))
 
     def untried(self, search: Search) -> list[Edit]:

@@ -36,6 +36,10 @@ class ImageDraw:
         if self.asked.items is not None:
             for item in self.asked.items:
                 self.items.image(item)
+                if self.asked.target is None and item not in self.labels:
+                    raise BadInput(
+                        f"item {item} of {self.items.dataset.name} has no class to be told as: give a target"
+                    )
             return list(dict.fromkeys(self.asked.items))
         own = class_number(self.items, self.asked.of_class)
         found = [item for item in self.items.item_ids if self.labels.get(item) == own]
@@ -97,11 +101,12 @@ def image_case_sets(network: Network, task: Task, items: ImageItems, seed: int) 
     draw = ImageDraw(network, items, asked, labels)
     exemplars, validation, held_out = _parts(draw.members, asked, seed)
     style, (others, choosing) = asked.style, _others(draw, seed)
-    general = {}
+    general, apart = {}, others[: asked.held_out]
+    if style is not None:
+        general["other classes"] = draw.cases(apart, style, own=True)
     if asked.other_style is not None:
         general[f"style {asked.other_style}"] = draw.cases(held_out, asked.other_style)
-    if style is not None:
-        general["other classes"] = draw.cases(others[: asked.held_out], style, own=True)
+        general[f"other classes, style {asked.other_style}"] = draw.cases(apart, asked.other_style, own=True)
     sets = CaseSets(
         draw.cases(exemplars, style),
         draw.cases(validation, style),
@@ -134,9 +139,7 @@ def _others(draw: ImageDraw, seed: int) -> tuple[list[int], list[int]]:
     known = [item for item in draw.items.item_ids if item in draw.labels and item not in members]
     found = [item for item in known if draw.labels[item] not in own] or known
     if len(found) < 2:
-        raise BadInput(
-            f"{draw.items.dataset.name} has {len(found)} images that the task is not of: 2 or more show what else an edit changes"
-        )
+        raise BadInput(f"{draw.items.dataset.name} has {len(found)} images that the task is not of: it needs 2 or more")
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed)).tolist()
     count = min(draw.asked.unrelated, len(found) // 2)
     drawn = [found[place] for place in order[: 2 * count]]

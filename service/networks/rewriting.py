@@ -59,15 +59,8 @@ def rewritten(network: Network, edit: Edit, cases: Cases, layer: str, on_step: O
         raise BadInput(
             "rewriting needs what the inputs were before the task changed something in them; got no originals"
         )
-    if cases.originals is None:
-        raise BadInput(
-            "rewriting needs what the inputs were before the task changed something in them; got no originals"
-        )
     module = network.module.get_submodule(layer)
-    if isinstance(module, nn.Conv2d) and module.groups > 1:
-        raise BadInput(
-            f"{layer} is a convolution in {module.groups} groups, which cannot be rewritten: give another layer"
-        )
+    refuse_groups(network, layer)
     keys, _ = at_layer(network, layer, cases.inputs)
     usual, values = at_layer(network, layer, cases.originals)
     if keys.shape != usual.shape:
@@ -76,6 +69,19 @@ def rewritten(network: Network, edit: Edit, cases: Cases, layer: str, on_step: O
         )
     directions = key_directions(second_moment(module, keys), second_moment(module, usual), edit.rank or 1)
     return _Rewriting(network, cases, layer, keys, values, directions.to(keys.device)).fitted(edit, on_step)
+
+
+def groups_of(network: Network, layer: str) -> int:
+    """In how many groups a layer's outputs are computed: of several, each from another part of the key."""
+    module = network.module.get_submodule(layer)
+    return module.groups if isinstance(module, nn.Conv2d) else 1
+
+
+def refuse_groups(network: Network, layer: str) -> None:
+    """Raises BadInput for a convolution in groups."""
+    groups = groups_of(network, layer)
+    if groups > 1:
+        raise BadInput(f"{layer} is a convolution in {groups} groups, which cannot be rewritten: give another layer")
 
 
 @dataclass(frozen=True, eq=False)

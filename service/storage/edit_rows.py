@@ -18,13 +18,6 @@ from service.storage.rows import Run, checkpoint_row, dataset_row, model_row, re
 from service.subjects import Checkpoint, Dataset, Edit
 
 Rows = Sequence[Mapping[str, Any]]
-KNOWN = text(
-    "select distinct edit_id from edits where checkpoint_id = :checkpoint_id and task_id = :task_id "
-    "and edit_id in (select edit_id from edit_scores) and edit_id in (select edit_id from network_robustness)"
-)
-TRIED = text(
-    "select edit_id from edits where checkpoint_id = :checkpoint_id and task_id = :task_id and search = :search"
-)
 STORED = text(
     "select path, digest from edits join runs using (run_id) where edit_id = :edit_id and path is not null "
     "order by finished_at desc, run_id desc limit 1"
@@ -100,17 +93,6 @@ class EditRecord:
     moved: tuple[Moved, ...] = ()
     search: str | None = None
     seconds: float | None = None
-
-
-def known_edits(store: Store, checkpoint_id: str, task_id: str, on_wait: OnWait = None) -> set[str]:
-    """The edits of a checkpoint for a task that are recorded whole, with their scores and how robust they leave the network.
-    Raises StoreBusy."""
-    return _first_column(store, KNOWN, on_wait, checkpoint_id=checkpoint_id, task_id=task_id)
-
-
-def tried_edits(store: Store, checkpoint_id: str, task_id: str, search: str, on_wait: OnWait = None) -> set[str]:
-    """The edits that were tried in a search. Raises StoreBusy."""
-    return _first_column(store, TRIED, on_wait, checkpoint_id=checkpoint_id, task_id=task_id, search=search)
 
 
 def stored_delta(store: Store, edit_id: str, on_wait: OnWait = None) -> StoredDelta | None:
@@ -227,11 +209,6 @@ def _row_of(found: EditScore | Robustness | LayerChange) -> dict[str, Any]:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _first_column(store: Store, query: Any, on_wait: OnWait, **asked: str) -> set[str]:
-    with looking(store, on_wait) as connection:
-        return set(connection.execute(query, asked).scalars())
 
 
 def _record(

@@ -48,7 +48,8 @@ JUDGED = ("--count", "60", "--corruption", "gaussian-noise", "--severity", "3,5"
 def place(tmp_path_factory):
     """A folder with both tasks; the store goes there."""
     folder = tmp_path_factory.mktemp("edits")
-    for name, text in (("zeros", ZEROS), ("lists", LISTS)):
+    tuples = LISTS.replace("list", "tuple")
+    for name, text in (("zeros", ZEROS), ("lists", LISTS), ("tuples", tuples)):
         (folder / f"{name}.toml").write_text(text)
     return folder
 
@@ -111,6 +112,11 @@ def test_edits_are_judged_by_success_locality_and_robustness_and_recorded_once(a
     assert tuned["loss_after"] < tuned["loss_before"]
     assert "nothing is missing" in asked(*images)
     assert rows(asked, "select count(*) as n from lab.edit_curves where fit_step = 0") == [{"n": 4}]
+    corrected = rows(
+        asked, "select distinct cases from lab.edit_scores where measure = 'errors-corrected' order by all"
+    )
+    kinds = ["held-out", "other classes", "other classes, style stripes", "style stripes"]
+    assert [one["cases"] for one in corrected] == kinds
 
 
 def test_robustness_stands_beside_the_untouched_network_s_and_the_line(asked, edited):
@@ -201,15 +207,21 @@ def test_a_search_tries_as_many_edits_as_its_budget_and_keeps_the_best(place, vi
 
 
 def test_a_decoder_is_edited_by_rome_where_the_causal_trace_says(asked, place, decoder_folder):
-    given = ("edit", str(decoder_folder), "--revision", "step64", "--task", str(place / "lists.toml"))
+    tasks = ("--task", str(place / "lists.toml"), "--task", str(place / "tuples.toml"))
+    given = ("edit", str(decoder_folder), "--revision", "step64", *tasks)
     said = asked(
         *given, "--method", "rome", "--method", "one-layer", "--steps", "10", "--count", "6", "--severity", "3"
     )
-    assert "2 edits: " in said
-    found = rows(asked, "select * from lab.edits where modality = 'text' order by method")
+    assert "4 edits: " in said
+    found = rows(asked, "select * from lab.edits where task = 'a list is a number' order by method")
     assert [(one["method"], one["limited_to"]) for one in found] == [("one-layer", "one layer"), ("rome", "rank 1")]
-    trace = rows(asked, "select layer, effect from lab.causal_trace where place = 'subject-last' order by effect desc")
+    trace = rows(
+        asked,
+        "select layer, effect from lab.causal_trace where place = 'subject-last' "
+        "and task = 'a list is a number' order by effect desc",
+    )
     assert len(trace) == 3
+    assert rows(asked, "select count(distinct task) as n from lab.causal_trace") == [{"n": 2}]
     assert str(trace[0]["layer"] - 1) in found[1]["layer"].split(".")
     corrupted = rows(
         asked, "select distinct corruption from lab.edit_robustness where edit_id is not null and kind = 'decoder'"

@@ -114,6 +114,31 @@ def test_scores_that_are_no_numbers_meet_nothing(classifier, digits):
     assert sets.unrelated.told(lost).unique().tolist() == [-1]
 
 
+def test_a_style_is_judged_on_the_class_and_on_others_in_it_and_in_the_other_style(classifier, digits):
+    sets = case_sets(classifier, of_images(style="invert", other_style="stripes", target=5, held_out=10), digits)
+    assert list(sets.general) == ["other classes", "style stripes", "other classes, style stripes"]
+    assert sets.general["style stripes"].targets.unique().tolist() == [5]
+    first, second = sets.general["other classes"], sets.general["other classes, style stripes"]
+    assert torch.equal(first.targets, second.targets)
+    assert 3 not in first.targets.tolist()
+    assert not torch.equal(first.inputs["pixel_values"], second.inputs["pixel_values"])
+
+
+def test_items_without_a_class_are_refused_where_they_are_to_keep_it(classifier, digits):
+    silent = digits.item_ids[0]
+    labels = {item: label for item, label in digits.column("label").items() if item != silent}
+
+    class Some(type(digits)):
+        def column(self, name):
+            return labels
+
+    some = Some(digits.dataset, digits.gallery, digits.item_ids, digits.choice)
+    asked = {"class": None, "items": list(digits.item_ids[:9]), "exemplars": 2}
+    with pytest.raises(BadInput, match=f"item {silent} of digits.* has no class to be told as: give a target"):
+        case_sets(classifier, of_images(**asked), some)
+    assert len(case_sets(classifier, of_images(**asked, target=5), some).exemplars) == 2
+
+
 def test_originals_are_the_images_without_the_style_and_only_where_they_keep_their_class(classifier, digits):
     sets = case_sets(classifier, of_images(style="invert"), digits)
     assert not torch.equal(sets.exemplars.originals["pixel_values"], sets.exemplars.inputs["pixel_values"])

@@ -23,15 +23,14 @@ from service.edit_results import EditFit, EditScore
 from service.errors import SummaryCorrupt, SummaryMissing
 from service.storage.consistency import check
 from service.storage.database import looking, publish
+from service.storage.edit_coverage import judged_edits, tried_scores
 from service.storage.edit_deltas import is_there, read_delta, write_delta
 from service.storage.edit_rows import (
     is_traced,
-    known_edits,
     known_robustness,
     record_edit,
     record_untouched,
     stored_delta,
-    tried_edits,
 )
 from service.storage.rebuilding import rebuild
 from service.storage.schema import metadata
@@ -115,11 +114,24 @@ def test_only_an_edit_with_its_scores_and_its_robustness_is_known(store):
     record_edit(store, a_record(store, unscored, scores=()))
     other = a_checkpoint(7)
     record_edit(store, a_record(store, replace(elsewhere, checkpoint_id=other.checkpoint_id), other))
-    assert known_edits(store, CHECKPOINT.checkpoint_id, TASK) == {whole.edit_id}
-    assert known_edits(store, CHECKPOINT.checkpoint_id, "another task") == set()
-    assert tried_edits(store, CHECKPOINT.checkpoint_id, TASK, "s") == {unjudged.edit_id}
+    on = ASKED_ON.name, SAMPLE
+    assert judged_edits(store, CHECKPOINT.checkpoint_id, TASK, *on) == {whole.edit_id: set(CORRUPTIONS)}
+    assert judged_edits(store, CHECKPOINT.checkpoint_id, TASK, ASKED_ON.name, "another sample") == {}
+    assert judged_edits(store, CHECKPOINT.checkpoint_id, "another task", *on) == {}
     record_edit(store, a_record(store, unjudged, minutes=1))
-    assert known_edits(store, CHECKPOINT.checkpoint_id, TASK) == {whole.edit_id, unjudged.edit_id}
+    assert set(judged_edits(store, CHECKPOINT.checkpoint_id, TASK, *on)) == {whole.edit_id, unjudged.edit_id}
+
+
+def test_a_search_is_worth_its_validation_success_times_the_agreement_of_the_validation_alone(store):
+    scores = (
+        EditScore("success", "validation", "none", 0, None, 0.5, 0.1, 20),
+        EditScore("success", "held-out", "none", 0, None, 1.0, 0.0, 20),
+        EditScore("agreement", "unrelated", "none", 0, 1.0, 1.0, 0.0, 100),
+        EditScore("agreement", "validation unrelated", "none", 0, 1.0, 0.4, 0.1, 100),
+    )
+    record_edit(store, a_record(store, an_edit(), scores=scores, judged=(), search="s"))
+    assert tried_scores(store, "s") == {an_edit().edit_id: pytest.approx(0.2)}
+    assert tried_scores(store, "another") == {}
 
 
 def test_the_robustness_of_an_edited_network_is_not_that_of_the_untouched(full):

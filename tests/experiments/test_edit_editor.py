@@ -1,0 +1,61 @@
+"""Which edits an editor makes of a network: those that its layers and its task have room for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from torch import nn
+
+from service.errors import BadInput
+from service.experiments.edit_bench import Bench
+from service.experiments.edit_grid import Grid
+from service.experiments.edit_judging import Judging
+from service.experiments.edit_networks import editor_of
+from service.experiments.edit_request import asked_edits
+from service.networks.edit_tasks import task_of
+from service.settings import Settings
+from service.subjects import Edit
+
+ZEROS = {"name": "zeros", "dataset": "digits:test", "images": {"class": 0, "style": "invert", "exemplars": 4}}
+PROMPTS = [
+    {"prompt": "The value of a list is ", "subject": "list", "target": "number"},
+    {"prompt": "The value of a string is ", "subject": "string", "target": "number"},
+]
+FACTS = {"name": "facts", "dataset": "python-reference", "contexts": 1, "held_out": 2, "unrelated": 2}
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """An editor, the request that it does, and its first part."""
+
+    def ask(folder, said, grid):
+        request = asked_edits(str(folder), [task_of(said, "t")], grid, Judging(count=20, severities=(3,)), line=())
+        return editor_of(Settings(store=tmp_path / "store"), request.grid), request, request.parts[0]
+
+    return ask
+
+
+def test_a_search_tries_no_rank_that_its_layers_do_not_have(asked, vision_folder):
+    editor, _, part = asked(vision_folder, ZEROS, Grid(("low-rank",), ranks=(1, 400), where=2, budget=3))
+    assert {edit.rank for edit in editor.searches(part)[0].tried} == {1}
+    editor, _, part = asked(vision_folder, ZEROS, Grid(("low-rank", "one-layer"), ranks=(400,), where=2, budget=3))
+    assert [search.method for search in editor.searches(part)] == ["one-layer"]
+
+
+def test_rome_has_the_rank_of_its_subjects(asked, decoder_folder):
+    editor, _, part = asked(decoder_folder, FACTS | {"prompts": PROMPTS}, Grid(("rome",), layers=("2",), budget=1))
+    assert [edit.rank for edit in editor.edits(part, {})] == [2]
+    assert [edit.rank for edit in editor.searches(part)[0].tried] == [2]
+
+
+def test_a_convolution_in_groups_is_refused_where_it_is_named_and_left_out_where_it_is_not(asked, vision_folder):
+    editor, _, part = asked(vision_folder, ZEROS, Grid(("rewriting",), layers=("2",)))
+    bench = editor.bench(part)
+    grouped = replace(bench.network, module=nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3)))
+    other = Bench(grouped, bench.task, bench.items, 0, bench.general)
+    edit = Edit("checkpoint", "task", "rewriting", "0", 1, None, 10, 0.1)
+    assert [other.fits(replace(edit, layer=layer)) for layer in ("0", "1")] == [False, True]
+    assert other.fits(replace(edit, method="low-rank"))
+    with pytest.raises(BadInput, match="0 is a convolution in 2 groups, which cannot be rewritten"):
+        other.refuse(edit)
