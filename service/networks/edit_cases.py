@@ -15,6 +15,7 @@ from service.networks.loading import Network
 
 NOT_ASKED = -100  # in the place of a target
 BATCH = 128  # cases
+VALIDATION_SEED = 0  # draws what chooses settings, whatever draws the rest
 Met = Bool[Tensor, " cases"]
 Told = Int[Tensor, " compared"]
 

@@ -24,9 +24,9 @@ class _Table(BaseModel):
 class ImagesAsked(_Table):
     """Images of one class, or those items, in a `style`, are to be told as `target`; as their own class where that is None.
 
-    `exemplars` of them are edited on; of the others half, `held_out` at most, choose settings, and as many judge. `unrelated`
-    is how many images of other classes are compared with the untouched network, and as many others when settings are chosen;
-    half of them each where they are fewer than twice as many.
+    `exemplars` of them are edited on; of the others half, `held_out` at most, choose settings, the same in every draw, and as
+    many judge. `unrelated` is how many images of other classes are compared with the untouched network, and as many others when
+    settings are chosen; half of them each where they are fewer than twice as many.
     """
 
     of_class: Annotated[str | int | None, Field(alias="class")] = None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from service.errors import BadInput, UnknownName
 from service.networks.class_labels import class_names, class_numbers
-from service.networks.edit_cases import Cases, CaseSets, Unrelated, logits_of
+from service.networks.edit_cases import VALIDATION_SEED, Cases, CaseSets, Unrelated, logits_of
 from service.networks.edit_tasks import ImagesAsked, Task
 from service.networks.image_corruptions import corrupted
 from service.networks.image_datasets import ImageItems
@@ -121,15 +121,26 @@ def image_case_sets(network: Network, task: Task, items: ImageItems, seed: int) 
 
 
 def _parts(members: Sequence[int], asked: ImagesAsked, seed: int) -> tuple[list[int], list[int], list[int]]:
-    """Exemplars, and two halves of the rest."""
+    """Exemplars, those that choose settings, and those that judge."""
     if len(members) < asked.exemplars + 2:
         raise BadInput(
             f"the task has {len(members)} examples: it needs {asked.exemplars} exemplars and 2 or more that are held out"
         )
-    order = torch.randperm(len(members), generator=torch.Generator().manual_seed(seed)).tolist()
-    drawn = [members[place] for place in order]
-    rest = drawn[asked.exemplars :][: 2 * asked.held_out]
-    return drawn[: asked.exemplars], rest[: len(rest) // 2], rest[len(rest) // 2 :]
+    validation, rest = _apart(members, min(asked.held_out, (len(members) - asked.exemplars) // 2))
+    drawn = _drawn(rest, seed)
+    return drawn[: asked.exemplars], validation, drawn[asked.exemplars :][: asked.held_out]
+
+
+def _apart(items: Sequence[int], count: int) -> tuple[list[int], list[int]]:
+    """As many items as choose settings, the same in every draw, so that none of them judges in any; and the rest."""
+    drawn = _drawn(items, VALIDATION_SEED)
+    return drawn[:count], drawn[count:]
+
+
+def _drawn(items: Sequence[int], seed: int) -> list[int]:
+    """Items in a seeded order."""
+    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed)).tolist()
+    return [items[place] for place in order]
 
 
 def _others(draw: ImageDraw, seed: int) -> tuple[list[int], list[int]]:
@@ -140,10 +151,8 @@ def _others(draw: ImageDraw, seed: int) -> tuple[list[int], list[int]]:
     found = [item for item in known if draw.labels[item] not in own] or known
     if len(found) < 2:
         raise BadInput(f"{draw.items.dataset.name} has {len(found)} images that the task is not of: it needs 2 or more")
-    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed)).tolist()
-    count = min(draw.asked.unrelated, len(found) // 2)
-    drawn = [found[place] for place in order[: 2 * count]]
-    return drawn[:count], drawn[count:]
+    choosing, rest = _apart(found, min(draw.asked.unrelated, len(found) // 2))
+    return _drawn(rest, seed)[: len(choosing)], choosing
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 from service.errors import BadInput
 from service.networks.batches import padded
 from service.networks.datasets import TextWindows, TokenWindow, tokenised
-from service.networks.edit_cases import NOT_ASKED, Cases, CaseSets, Unrelated
+from service.networks.edit_cases import NOT_ASKED, VALIDATION_SEED, Cases, CaseSets, Unrelated
 from service.networks.edit_tasks import Prompt, Task
 from service.networks.loading import Network
 from service.networks.robustness import item_seed
@@ -39,14 +39,15 @@ def text_case_sets(network: Network, task: Task, items: TextWindows, seed: int) 
         )
     if network.facts.kind != "decoder" or not network.predicts:
         raise BadInput(f"{network.checkpoint.label} does not predict the next token: prompts are asked of decoders")
-    pieces = list(islice(_pieces(items, seed), task.contexts + 2 * task.held_out))
-    if len(pieces) < task.contexts + 2 * task.held_out:
+    validation = list(islice(_pieces(items, VALIDATION_SEED), task.held_out))
+    others = (piece for piece in _pieces(items, seed) if piece not in validation)
+    pieces = list(islice(others, task.contexts + task.held_out))
+    if len(pieces) < task.contexts + task.held_out:
         raise BadInput(
-            f"{items.dataset.name} gives {len(pieces)} pieces to put before prompts, and the task asks for "
+            f"{items.dataset.name} gives {len(validation) + len(pieces)} pieces to put before prompts, and the task asks for "
             f"{task.contexts} contexts and twice {task.held_out} held-out ones: give a larger dataset"
         )
-    first, rest = ["", *pieces[: task.contexts]], pieces[task.contexts :]
-    validation, held_out = rest[: task.held_out], rest[task.held_out :]
+    first, held_out = ["", *pieces[: task.contexts]], pieces[task.contexts :]
     told = [replaced for prompt in task.prompts for replaced in _paraphrased(prompt)]
     windows = list(islice(items.stream(network.tokenizer, network.max_length), 2 * task.unrelated))
     if len(windows) < 2:

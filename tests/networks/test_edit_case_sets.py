@@ -68,6 +68,32 @@ def test_the_seed_draws_other_exemplars_and_the_same_one_the_same(classifier, di
     assert not torch.equal(first.exemplars.inputs["pixel_values"], other.exemplars.inputs["pixel_values"])
 
 
+def unpadded(row):
+    """One input without the numbers, all alike, that it begins and ends with."""
+    values = row.flatten().tolist()
+    ends = [place for place, value in enumerate(values) if value not in (values[-1], values[0])]
+    return tuple(values[ends[0] : ends[-1] + 1])
+
+
+def test_what_chooses_settings_is_the_same_in_every_draw_and_judges_in_none(classifier, decoder, digits, texts):
+    for network, task, items, name in (
+        (classifier, of_images(style="invert"), digits, "pixel_values"),
+        (decoder, of_texts(unrelated=2), texts, "input_ids"),
+    ):
+        draws = [case_sets(network, task, items, seed) for seed in range(4)]
+        for chosen in (
+            [one.validation.inputs[name] for one in draws],
+            [one.validation_unrelated.inputs[name] for one in draws],
+        ):
+            assert all(torch.equal(one, chosen[0]) for one in chosen)
+        choosing = {unpadded(row) for row in draws[0].validation.inputs[name]}
+        assert choosing
+        for one in draws:
+            used = {unpadded(row) for part in (one.exemplars, one.held_out) for row in part.inputs[name]}
+            assert not choosing & used
+    assert len({tuple(one.held_out.inputs["input_ids"][:, :6].flatten().tolist()) for one in draws}) == 4
+
+
 def test_images_of_the_class_are_not_among_the_unrelated_ones(classifier, digits):
     sets = case_sets(classifier, of_images(unrelated=1000), digits)
     labels = digits.column("label")
