@@ -3,7 +3,7 @@ with points as (
     select
         e.model, e.step, e.revision, e.task, e.method, e.layer, e.steps, e.learning_rate, e.seed, e.task_id,
         e.checkpoint_id, e.alpha, e.success, e.success_std_error,
-        b.dataset, b.sample, b.corruptions, b.robustness_change, b.robustness_change_std_error
+        b.dataset, b.sample, b.corruptions, b.judged_under, b.robustness_change, b.robustness_change_std_error
     from lab.edits e
     left join lab.edit_costs b on b.edit_id = e.edit_id
     where e.method in ('1-li', 'interpolation') and (e.success is not null or b.edit_id is not null)
@@ -11,7 +11,7 @@ with points as (
 moves as (
     select
         p.model, p.step, p.revision, p.task, p.method, p.layer, p.steps, p.learning_rate, p.seed, p.dataset, p.sample,
-        p.corruptions, p.task_id, p.checkpoint_id, p.alpha,
+        p.corruptions, p.judged_under, p.task_id, p.checkpoint_id, p.alpha,
         p.success - lag(p.success) over along as success_move,
         1.96 * sqrt(p.success_std_error ** 2 + lag(p.success_std_error) over along ** 2) as success_noise,
         p.robustness_change - lag(p.robustness_change) over along as robustness_move,
@@ -21,7 +21,7 @@ moves as (
     from points p
     window along as (
         partition by p.checkpoint_id, p.task_id, p.method, p.layer, p.steps, p.learning_rate, p.seed, p.dataset, p.sample,
-            p.corruptions
+            p.judged_under
         order by p.alpha
     )
 )
@@ -38,6 +38,7 @@ select
     v.dataset,
     v.sample,
     v.corruptions,
+    v.judged_under,
     count(*) as alphas,
     min(v.alpha) as alpha_min,
     max(v.alpha) as alpha_max,
@@ -65,6 +66,7 @@ comment on column lab.edit_alpha.seed is 'draws the exemplars and whatever else 
 comment on column lab.edit_alpha.dataset is 'the key of the items that robustness is judged on; NULL where it was not';
 comment on column lab.edit_alpha.sample is 'id of which items, and of the seed of the corruptions';
 comment on column lab.edit_alpha.corruptions is 'under how many families and severities';
+comment on column lab.edit_alpha.judged_under is 'id of which families and severities they are: only what has the same one is to be compared';
 comment on column lab.edit_alpha.alphas is 'how many values of alpha';
 comment on column lab.edit_alpha.alpha_min is 'the least of them';
 comment on column lab.edit_alpha.alpha_max is 'the largest';

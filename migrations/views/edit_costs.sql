@@ -16,6 +16,9 @@ select
     avg(b.calibration_change) filter (b.severity > 0) as calibration_change,
     count(distinct b.corruption) filter (b.severity > 0) as families,
     count(b.change) filter (b.severity > 0) as corruptions,
+    left(md5(string_agg(
+        b.corruption || ' ' || b.severity, ', ' order by b.corruption, b.severity
+    ) filter (b.severity > 0)), 16) as judged_under,
     e.edit_id,
     max(b.measured_at) as measured_at
 from lab.edits e
@@ -38,6 +41,7 @@ comment on column lab.edit_costs.robustness_change_std_error is 'the mean of the
 comment on column lab.edit_costs.effective_robustness_change is 'accuracy under corruption above the line of untouched networks, less that of the untouched network; mean over families and severities';
 comment on column lab.edit_costs.calibration_change is 'expected calibration error under corruption, less that of the untouched network; mean over families and severities';
 comment on column lab.edit_costs.families is 'how many families of corruptions it is over';
-comment on column lab.edit_costs.corruptions is 'how many families and severities: costs over other ones are not to be compared';
+comment on column lab.edit_costs.corruptions is 'how many families and severities';
+comment on column lab.edit_costs.judged_under is 'id of which families and severities they are: only what has the same one is to be compared';
 comment on column lab.edit_costs.edit_id is 'id of the network, the task, the method and every setting';
 comment on column lab.edit_costs.measured_at is 'when the last of the runs that judged it ended, UTC';

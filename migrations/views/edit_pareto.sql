@@ -13,6 +13,7 @@ select
     t.dataset,
     t.families,
     t.corruptions,
+    t.judged_under,
     t.edits,
     t.tasks,
     t.seeds,
@@ -43,6 +44,7 @@ comment on column lab.edit_pareto.limited_to is 'what constrains the change, in 
 comment on column lab.edit_pareto.dataset is 'the key of the items that robustness is judged on';
 comment on column lab.edit_pareto.families is 'how many families of corruptions it is judged under';
 comment on column lab.edit_pareto.corruptions is 'how many families and severities';
+comment on column lab.edit_pareto.judged_under is 'id of which families and severities they are: only what has the same one is to be compared';
 comment on column lab.edit_pareto.edits is 'how many edits it is over';
 comment on column lab.edit_pareto.tasks is 'how many tasks';
 comment on column lab.edit_pareto.seeds is 'how many seeds';

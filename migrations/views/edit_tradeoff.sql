@@ -4,21 +4,21 @@ with judged as (
         e.model, e.kind, e.step, e.revision, e.task, e.task_id, e.method, e.layer, e.rank, e.alpha, e.limited_to, e.steps,
         e.learning_rate, e.seed, e.exemplar_success, e.success, e.corrupted_success, e.generality, e.locality,
         e.share_changed, e.converged,
-        b.dataset, b.families, b.corruptions, b.clean_change, b.robustness_change, b.effective_robustness_change,
-        b.calibration_change
+        b.dataset, b.families, b.corruptions, b.judged_under, b.clean_change, b.robustness_change,
+        b.effective_robustness_change, b.calibration_change
     from lab.edits e
     join lab.edit_costs b on b.edit_id = e.edit_id
     where b.corruptions > 0
     qualify row_number() over (
         partition by
-            e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.seed, b.dataset, b.families, b.corruptions
+            e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.seed, b.dataset, b.judged_under
         order by b.measured_at desc, e.measured_at desc, e.edit_id, b.sample
     ) = 1
 ),
 grouped as (
     select
         j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset,
-        j.families, j.corruptions,
+        j.families, j.corruptions, j.judged_under,
         count(*) as edits,
         count(distinct j.task_id) as tasks,
         count(distinct j.seed) as seeds,
@@ -45,11 +45,11 @@ grouped as (
     group by grouping sets (
         (
             j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset,
-            j.families, j.corruptions
+            j.families, j.corruptions, j.judged_under
         ),
         (
             j.model, j.kind, j.step, j.revision, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset, j.families,
-            j.corruptions
+            j.corruptions, j.judged_under
         )
     )
 ),
@@ -71,7 +71,8 @@ quantiles as (
 ranked as (
     select
         g.model, g.kind, g.step, g.revision, g.task, g.method, g.layer, g.rank, g.alpha, g.limited_to, g.dataset,
-        g.families, g.corruptions, g.edits, g.tasks, g.seeds, g.steps, g.learning_rate, g.success, g.clean_change,
+        g.families, g.corruptions, g.judged_under, g.edits, g.tasks, g.seeds, g.steps, g.learning_rate, g.success,
+        g.clean_change,
         g.robustness_change, g.exemplar_success, g.corrupted_success, g.generality, g.locality,
         g.effective_robustness_change, g.calibration_change, g.share_changed, g.converged,
         qs.quantile * g.success_std_error as success_reach,
@@ -86,7 +87,7 @@ ranked as (
     left join quantiles qc on qc.n = g.clean_change_n
     left join quantiles qr on qr.n = g.robustness_change_n
     window best_first as (
-        partition by g.model, g.step, g.revision, g.task, g.dataset, g.families, g.corruptions
+        partition by g.model, g.step, g.revision, g.task, g.dataset, g.judged_under
         order by g.success desc nulls last
     )
 )
@@ -104,6 +105,7 @@ select
     t.dataset,
     t.families,
     t.corruptions,
+    t.judged_under,
     t.edits,
     t.tasks,
     t.seeds,
@@ -144,6 +146,7 @@ comment on column lab.edit_tradeoff.limited_to is 'what constrains the change, i
 comment on column lab.edit_tradeoff.dataset is 'the key of the items that robustness is judged on';
 comment on column lab.edit_tradeoff.families is 'how many families of corruptions it is judged under';
 comment on column lab.edit_tradeoff.corruptions is 'how many families and severities';
+comment on column lab.edit_tradeoff.judged_under is 'id of which families and severities they are: only what has the same one is to be compared';
 comment on column lab.edit_tradeoff.edits is 'how many edits it is over';
 comment on column lab.edit_tradeoff.tasks is 'how many tasks';
 comment on column lab.edit_tradeoff.seeds is 'how many seeds';

@@ -6,7 +6,7 @@ with newest as (
         e.digest, e.seconds, e.note, e.run_id, r.finished_at
     from main.edits e
     join main.runs r on r.run_id = e.run_id
-    -- a later search that tries an edit again takes nothing from it
+    -- a later search that tries an edit again does not stand for it
     qualify row_number() over (
         partition by e.edit_id order by (e.search is null) desc, r.finished_at desc, e.run_id desc
     ) = 1

@@ -24,14 +24,16 @@ WIDTH, HEIGHT = 6.0, 4.6  # inches of a panel
 METHODS = ("fine-tuning", "interpolation", "one-layer", "1-li", "low-rank", "rewriting", "rome")
 FRONT = "#888888"
 QUERY = """
-select model, coalesce(step, -1) as step, revision, dataset, families, corruptions, method, layer, limited_to, edits,
+select model, coalesce(step, -1) as step, revision, dataset, families, corruptions, judged_under, method, layer,
+       limited_to, edits,
        success, success_low, success_high, robustness_change, robustness_change_low, robustness_change_high, on_front
 from lab.edit_tradeoff
 {where}
   and task is null and success is not null and robustness_change is not null
-order by model, step, revision, dataset, families, corruptions, method, layer, coalesce(rank, 0), coalesce(alpha, 0)
+order by model, step, revision, dataset, families, corruptions, judged_under, method, layer, coalesce(rank, 0),
+         coalesce(alpha, 0)
 """
-SUBJECT = 6  # columns that say what a panel is of
+SUBJECT = 7  # columns that say what a panel is of
 Names = Sequence[str] | None
 Ends = tuple[float | None, float | None]
 
@@ -100,7 +102,7 @@ def _panels(connection: Connection, models: Names, datasets: Names) -> list[tupl
     asked = conditions({"model": models or (), "dataset": datasets or ()}, ("model", "dataset"))
     rows = connection.execute(with_where(QUERY, asked)).fetchall()
     found = []
-    for (model, step, _, dataset, families, corruptions), group in groupby(rows, lambda row: row[:SUBJECT]):
+    for (model, step, _, dataset, families, corruptions, _), group in groupby(rows, lambda row: row[:SUBJECT]):
         points = [Point.of(row[SUBJECT:]) for row in group]
         what = f"{families} {'family' if families == 1 else 'families'}, {corruptions} corruptions"
         title = textwrap.fill(f"{network_label(model, step, dataset)} ({what})", 70)

@@ -181,6 +181,20 @@ def test_tasks_judged_on_other_items_are_one_row_and_under_other_corruptions_two
     assert all(row["on_front"] for row in rows)
 
 
+def test_as_many_corruptions_of_other_families_are_not_compared(store):
+    for rank, family, lost in ((1, "noise", 0.1), (2, "blur", 0.2)):
+        on = judged(lost, corruptions=(("none", 0), (family, 3)))
+        record_edit(store, a_record(store, an_edit(rank=rank), judged=(on,)))
+    rows = asked(store, "select * from lab.edit_tradeoff where task is null")
+    assert {(row["families"], row["corruptions"], row["on_front"]) for row in rows} == {(1, 1, True)}
+    assert len({row["judged_under"] for row in rows}) == 2
+    alphas = ((0.25, "noise"), (0.5, "blur"))
+    for alpha, family in alphas:
+        on = judged(0.1, corruptions=(("none", 0), (family, 3)))
+        record_edit(store, a_record(store, an_edit("1-li", alpha=alpha), judged=(on,)))
+    assert [row["robustness_steps"] for row in asked(store, "select * from lab.edit_alpha")] == [0, 0]
+
+
 def test_an_edit_that_was_only_tried_in_a_search_is_not_in_the_tradeoff(store):
     record_edit(store, a_record(store, an_edit(), search="s", judged=()))
     assert asked(store, "select * from lab.edit_tradeoff") == []
