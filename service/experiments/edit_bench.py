@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ from service.networks.edit_settings import refuse_rank
 from service.networks.edit_tasks import Task
 from service.networks.edits import Fitting
 from service.networks.loading import Network
-from service.networks.rome import KeyMoments, key_moments, rome
+from service.networks.rome import KeyMoments, key_moments, rome, rome_rank
 from service.subjects import Edit, EditMethod
 
 WATCHED = 200  # inputs whose states are compared
@@ -88,6 +88,12 @@ class Bench:
         if edit.rank is None or edit.layer is None:
             return True
         return edit.rank <= min(matrix_of(self.network, edit.layer).shape)
+
+    def of_rank(self, edit: Edit) -> Edit:
+        """The edit; of ROME with the rank that the task's subjects need. Raises BadInput."""
+        if edit.method != "rome" or self.sets.exemplars.subjects is None:
+            return edit
+        return replace(edit, rank=rome_rank(self.network, self.sets.exemplars))
 
     def refuse(self, edit: Edit) -> None:
         """Raises BadInput where the edit cannot be made of this network and task."""

@@ -92,7 +92,8 @@ class Editor:
         for method in self.grid.methods:
             grid = self.grid.liking(chosen.get(method))
             layers = bench.layers(method, grid.layers, grid.where)
-            found += grid.edits(method, part.checkpoint_id, part.asked.task_id, layers, part.seed)
+            edits = grid.edits(method, part.checkpoint_id, part.asked.task_id, layers, part.seed)
+            found += [bench.of_rank(edit) for edit in edits]
         return found if self.grid.where == 1 else [edit for edit in found if bench.has_rank(edit)]
 
     def lacking(self, part: Part, chosen: Chosen) -> list[Edit]:
@@ -112,7 +113,7 @@ class Editor:
         layers = bench.layers(method, grid.layers, count)
         middle = layers[len(layers) // 2 :][:1]
         usual = grid.edits(method, part.checkpoint_id, part.asked.task_id, middle, part.seed)
-        tried = grid.tried(usual[len(usual) // 2], layers)
+        tried = grid.tried(bench.of_rank(usual[len(usual) // 2]), layers)
         return Search(content_id("edit search", [one.edit_id for one in tried]), method, tuple(tried))
 
     def untried(self, search: Search) -> list[Edit]:
