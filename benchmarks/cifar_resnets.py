@@ -61,7 +61,9 @@ class ResNet(nn.Module):
 def loaded(depth: int) -> Prepared:
     """The network of that depth with its published weights, and what makes an image ready for it."""
     network, folder = ResNet(depth), Path(os.environ.get("CIFAR_RESNETS", "cifar10-resnets"))
-    network.load_state_dict(load_file(folder / f"resnet{depth}.safetensors"), strict=False)
+    weights = load_file(folder / f"resnet{depth}.safetensors")
+    counters = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
+    network.load_state_dict(counters | weights)  # the files lack what a network that is not trained has no use for
     mean, deviation = (torch.tensor(one)[:, None, None] for one in (MEAN, DEVIATION))
     return network.eval(), lambda pixels: (pixels - mean) / deviation
 

@@ -41,8 +41,8 @@ class EditFit:
 class EditScore:
     """What an edited network does on one set of cases, beside the untouched one on the same.
 
-    `measure` is success (share of cases that come out as asked), agreement (share that the untouched network tells alike),
-    loss (nats a case) or errors-corrected (share of the untouched network's errors, -1 to 1). `cases` names the set:
+    `measure` is success (share of cases that come out as asked), agreement (share that the untouched network tells alike)
+    or errors-corrected (share of the untouched network's errors, -1 to 1). `cases` names the set:
     exemplars, held-out, unrelated, or one of another generality (paraphrases, another style). `corruption` is none or a
     family, `severity` 0 to 5. `value` is None where it is undefined, and then `note` says why.
     """

@@ -28,7 +28,7 @@ comment on view lab.edit_scores is 'What an edited network does on each set of c
 comment on column lab.edit_scores.task is 'the task''s name: what is asked of the network';
 comment on column lab.edit_scores.modality is 'image or text';
 comment on column lab.edit_scores.method is 'fine-tuning, one-layer, low-rank, 1-li (one layer moved by alpha from its weights before to those tuned), interpolation (the same of all weights), rewriting (of a layers states, rank by rank) or rome';
-comment on column lab.edit_scores.measure is 'success, share of cases that come out as asked; agreement, share that the untouched network tells alike; loss, nats a case; errors-corrected, share of the untouched networks errors, -1 to 1';
+comment on column lab.edit_scores.measure is 'success, share of cases that come out as asked; agreement, share that the untouched network tells alike; errors-corrected, share of the untouched networks errors, -1 to 1';
 comment on column lab.edit_scores.cases is 'exemplars; held-out; validation and validation unrelated, by which a search chooses; unrelated; or others that show what else the edit reaches, such as paraphrases or another style';
 comment on column lab.edit_scores.corruption is 'none, or a family of corruptions';
 comment on column lab.edit_scores.severity is '0 where clean, 1 to 5';

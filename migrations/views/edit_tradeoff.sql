@@ -167,6 +167,6 @@ comment on column lab.edit_tradeoff.robustness_change_low is 'lower end of its 9
 comment on column lab.edit_tradeoff.robustness_change_high is 'upper end of that interval';
 comment on column lab.edit_tradeoff.effective_robustness_change is 'accuracy under corruption above the line of untouched networks, less that of the untouched network';
 comment on column lab.edit_tradeoff.calibration_change is 'expected calibration error under corruption, less that of the untouched network';
-comment on column lab.edit_tradeoff.share_changed is 'share of the network''s parameters that the edit may change';
+comment on column lab.edit_tradeoff.share_changed is 'share of the network''s parameters that the edit changed';
 comment on column lab.edit_tradeoff.converged is 'share of the fits that converged';
 comment on column lab.edit_tradeoff.on_front is 'true where no other row of the same network, task, dataset and corruptions has as much success for less robustness lost, or more success for as little';

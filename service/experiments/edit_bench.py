@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -92,10 +92,11 @@ class Bench:
             return False
         return edit.rank is None or edit.rank <= min(matrix_of(self.network, edit.layer).shape)
 
-    @cached_property
-    def subjects(self) -> int:
-        """How many subjects the prompts have: the rank of ROME's change. Raises BadInput as `trace` does."""
-        return rome_rank(self.network, self.sets.exemplars)
+    def of_rank(self, edit: Edit) -> Edit:
+        """The edit; of ROME with the rank that the task's subjects need. Raises BadInput."""
+        if edit.method != "rome" or self.sets.exemplars.subjects is None:
+            return edit
+        return replace(edit, rank=rome_rank(self.network, self.sets.exemplars))
 
     def refuse(self, edit: Edit) -> None:
         """Raises BadInput where the edit cannot be made of this network and task."""

@@ -21,10 +21,11 @@ RATES: Mapping[EditMethod, float] = {
     "one-layer": 1e-3,
     "1-li": 1e-3,
     "low-rank": 1e-2,
-    "rewriting": 1e-3,
+    "rewriting": 1e-2,
     "rome": 0.5,  # of Meng et al. 2022
 }
-STEPS = 40
+USUAL_STEPS = 40
+STEPS: Mapping[EditMethod, int] = {"rewriting": 100, "rome": 20}  # of methods that need others
 STEPS_SEARCHED = (10, 20, 40, 80)
 RATE_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 RANKS_SEARCHED = (1, 2, 4, 8)
@@ -68,7 +69,7 @@ class Grid:
         self, method: EditMethod, checkpoint_id: str, task_id: str, layers: Sequence[str], seed: int
     ) -> list[Edit]:
         """The edits of a method at the layers of those names, those that share a tuning beside each other."""
-        usual = 20 if method == "rome" else STEPS
+        usual = STEPS.get(method, USUAL_STEPS)
         steps, rate = self.steps or usual, self.learning_rate or RATES[method]
         ranks: Sequence[int | None] = (self.ranks or (1,)) if method in RANKED else (1 if method == "rome" else None,)
         alphas: Sequence[float | None] = (self.alphas or (0.5,)) if method in INTERPOLATED else (None,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -96,9 +96,9 @@ class Editor:
         return found if self.grid.where == 1 else [edit for edit in found if bench.fits(edit)]
 
     def _edits(self, part: Part, grid: Grid, method: EditMethod, layers: Sequence[str]) -> list[Edit]:
-        """Those of one method; ROME's rank is the number of the task's subjects."""
+        """Those of one method."""
         found = grid.edits(method, part.checkpoint_id, part.asked.task_id, layers, part.seed)
-        return [replace(edit, rank=self.bench(part).subjects) for edit in found] if method == "rome" else found
+        return [self.bench(part).of_rank(edit) for edit in found]
 
     def lacking(self, part: Part, chosen: Chosen) -> list[Edit]:
         """Those of the edits that are not recorded with all that is to be judged. Raises StoreBusy."""

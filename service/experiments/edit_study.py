@@ -31,8 +31,8 @@ STYLES = (
 
 @dataclass(frozen=True)
 class Size:
-    """How much of the study is done: tasks of its own, draws of each, layers, ranks, alphas, and what edits are judged on.
-    `kinds` are the families of corruptions of images, all where None."""
+    """How much of the study is done: tasks of its own, draws of each, layers, ranks, alphas, edits of each method tried first,
+    images or texts that edits are judged on. `kinds` are the families of corruptions of images, all where None."""
 
     tasks: int
     seeds: int
@@ -40,14 +40,15 @@ class Size:
     ranks: tuple[int, ...]
     alphas: tuple[float, ...]
     budget: int
-    count: int
+    images: int
+    texts: int
     severities: tuple[int, ...]
     kinds: tuple[str, ...] | None = None
 
 
-WHOLE = Size(6, 3, 4, (1, 2, 4, 8, 16), (0.1, 0.25, 0.5, 0.75, 0.9), 12, 1000, (1, 2, 3, 4, 5))
+WHOLE = Size(6, 3, 4, (1, 2, 4, 8, 16), (0.1, 0.25, 0.5, 0.75, 0.9), 12, 1000, 200, (1, 2, 3, 4, 5))
 QUICK_KINDS = ("gaussian-noise", "gaussian-blur", "contrast", "pixelate")
-QUICK = Size(2, 2, 2, (1, 4), (0.25, 0.5, 0.75), 4, 200, (2, 4), QUICK_KINDS)
+QUICK = Size(2, 2, 2, (1, 4), (0.25, 0.5, 0.75), 4, 200, 40, (2, 4), QUICK_KINDS)
 
 
 def asked_study(
@@ -72,7 +73,7 @@ def asked_study(
         model,
         tasks,
         Grid(methods, None, size.ranks, size.alphas, seeds=seeds or size.seeds, budget=size.budget, where=size.where),
-        Judging(dataset, size.count, families, size.severities),
+        Judging(dataset, size.images if images else size.texts, families, size.severities),
         revisions,
         line,
         name,
