@@ -35,10 +35,20 @@ grouped as (
         stddev_samp(j.robustness_change) / sqrt(count(j.robustness_change)) as robustness_change_std_error,
         avg(j.exemplar_success) as exemplar_success,
         avg(j.corrupted_success) as corrupted_success,
+        count(j.corrupted_success) as corrupted_success_n,
+        stddev_samp(j.corrupted_success) / sqrt(count(j.corrupted_success)) as corrupted_success_std_error,
         avg(j.generality) as generality,
+        count(j.generality) as generality_n,
+        stddev_samp(j.generality) / sqrt(count(j.generality)) as generality_std_error,
         avg(j.locality) as locality,
+        count(j.locality) as locality_n,
+        stddev_samp(j.locality) / sqrt(count(j.locality)) as locality_std_error,
         avg(j.effective_robustness_change) as effective_robustness_change,
+        count(j.effective_robustness_change) as effective_robustness_change_n,
+        stddev_samp(j.effective_robustness_change) / sqrt(count(j.effective_robustness_change)) as effective_robustness_change_std_error,
         avg(j.calibration_change) as calibration_change,
+        count(j.calibration_change) as calibration_change_n,
+        stddev_samp(j.calibration_change) / sqrt(count(j.calibration_change)) as calibration_change_std_error,
         avg(j.share_changed) as share_changed,
         avg(j.converged::integer) as converged
     from judged j
@@ -65,6 +75,11 @@ quantiles as (
         select g.success_n as n from grouped g
         union select g.clean_change_n from grouped g
         union select g.robustness_change_n from grouped g
+        union select g.corrupted_success_n from grouped g
+        union select g.generality_n from grouped g
+        union select g.locality_n from grouped g
+        union select g.effective_robustness_change_n from grouped g
+        union select g.calibration_change_n from grouped g
     ) u
     where u.n > 1
 ),
@@ -78,6 +93,11 @@ ranked as (
         qs.quantile * g.success_std_error as success_reach,
         qc.quantile * g.clean_change_std_error as clean_change_reach,
         qr.quantile * g.robustness_change_std_error as robustness_change_reach,
+        q0.quantile * g.corrupted_success_std_error as corrupted_success_reach,
+        q1.quantile * g.generality_std_error as generality_reach,
+        q2.quantile * g.locality_std_error as locality_reach,
+        q3.quantile * g.effective_robustness_change_std_error as effective_robustness_change_reach,
+        q4.quantile * g.calibration_change_std_error as calibration_change_reach,
         max(g.robustness_change) over (best_first range between unbounded preceding and current row) as best_of_no_less,
         max(g.robustness_change) over (
             best_first range between unbounded preceding and current row exclude group
@@ -86,6 +106,11 @@ ranked as (
     left join quantiles qs on qs.n = g.success_n
     left join quantiles qc on qc.n = g.clean_change_n
     left join quantiles qr on qr.n = g.robustness_change_n
+    left join quantiles q0 on q0.n = g.corrupted_success_n
+    left join quantiles q1 on q1.n = g.generality_n
+    left join quantiles q2 on q2.n = g.locality_n
+    left join quantiles q3 on q3.n = g.effective_robustness_change_n
+    left join quantiles q4 on q4.n = g.calibration_change_n
     window best_first as (
         partition by g.model, g.step, g.revision, g.task, g.dataset, g.judged_under
         order by g.success desc nulls last
@@ -116,8 +141,14 @@ select
     case when t.success_reach is not null then least(t.success + t.success_reach, 1) end as success_high,
     t.exemplar_success,
     t.corrupted_success,
+    case when t.corrupted_success_reach is not null then greatest(t.corrupted_success - t.corrupted_success_reach, 0) end as corrupted_success_low,
+    case when t.corrupted_success_reach is not null then least(t.corrupted_success + t.corrupted_success_reach, 1) end as corrupted_success_high,
     t.generality,
+    case when t.generality_reach is not null then greatest(t.generality - t.generality_reach, 0) end as generality_low,
+    case when t.generality_reach is not null then least(t.generality + t.generality_reach, 1) end as generality_high,
     t.locality,
+    case when t.locality_reach is not null then greatest(t.locality - t.locality_reach, 0) end as locality_low,
+    case when t.locality_reach is not null then least(t.locality + t.locality_reach, 1) end as locality_high,
     t.clean_change,
     t.clean_change - t.clean_change_reach as clean_change_low,
     t.clean_change + t.clean_change_reach as clean_change_high,
@@ -125,7 +156,11 @@ select
     t.robustness_change - t.robustness_change_reach as robustness_change_low,
     t.robustness_change + t.robustness_change_reach as robustness_change_high,
     t.effective_robustness_change,
+    t.effective_robustness_change - t.effective_robustness_change_reach as effective_robustness_change_low,
+    t.effective_robustness_change + t.effective_robustness_change_reach as effective_robustness_change_high,
     t.calibration_change,
+    t.calibration_change - t.calibration_change_reach as calibration_change_low,
+    t.calibration_change + t.calibration_change_reach as calibration_change_high,
     t.share_changed,
     t.converged,
     t.success is not null and t.robustness_change is not null and t.robustness_change >= t.best_of_no_less
@@ -157,8 +192,14 @@ comment on column lab.edit_tradeoff.success_low is 'lower end of its 95 % interv
 comment on column lab.edit_tradeoff.success_high is 'upper end of that interval, cut at 1';
 comment on column lab.edit_tradeoff.exemplar_success is 'share of the exemplars that come out as asked';
 comment on column lab.edit_tradeoff.corrupted_success is 'share of held-out cases that come out as asked under corruptions';
+comment on column lab.edit_tradeoff.corrupted_success_low is 'lower end of its 95 % interval over edits, cut at 0';
+comment on column lab.edit_tradeoff.corrupted_success_high is 'upper end of that interval, cut at 1';
 comment on column lab.edit_tradeoff.generality is 'share of cases of another kind that come out as asked';
+comment on column lab.edit_tradeoff.generality_low is 'lower end of its 95 % interval over edits, cut at 0';
+comment on column lab.edit_tradeoff.generality_high is 'upper end of that interval, cut at 1';
 comment on column lab.edit_tradeoff.locality is 'share of unrelated inputs that the untouched network tells alike';
+comment on column lab.edit_tradeoff.locality_low is 'lower end of its 95 % interval over edits, cut at 0';
+comment on column lab.edit_tradeoff.locality_high is 'upper end of that interval, cut at 1';
 comment on column lab.edit_tradeoff.clean_change is 'accuracy without corruption, less that of the untouched network';
 comment on column lab.edit_tradeoff.clean_change_low is 'lower end of its 95 % interval over edits';
 comment on column lab.edit_tradeoff.clean_change_high is 'upper end of that interval';
@@ -166,7 +207,11 @@ comment on column lab.edit_tradeoff.robustness_change is 'accuracy under corrupt
 comment on column lab.edit_tradeoff.robustness_change_low is 'lower end of its 95 % interval over edits';
 comment on column lab.edit_tradeoff.robustness_change_high is 'upper end of that interval';
 comment on column lab.edit_tradeoff.effective_robustness_change is 'accuracy under corruption above the line of untouched networks, less that of the untouched network';
+comment on column lab.edit_tradeoff.effective_robustness_change_low is 'lower end of its 95 % interval over edits';
+comment on column lab.edit_tradeoff.effective_robustness_change_high is 'upper end of that interval';
 comment on column lab.edit_tradeoff.calibration_change is 'expected calibration error under corruption, less that of the untouched network';
+comment on column lab.edit_tradeoff.calibration_change_low is 'lower end of its 95 % interval over edits';
+comment on column lab.edit_tradeoff.calibration_change_high is 'upper end of that interval';
 comment on column lab.edit_tradeoff.share_changed is 'share of the network''s parameters that the edit changed';
 comment on column lab.edit_tradeoff.converged is 'share of the fits that converged';
 comment on column lab.edit_tradeoff.on_front is 'true where no other row of the same network, task, dataset and corruptions has as much success for less robustness lost, or more success for as little';

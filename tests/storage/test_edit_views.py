@@ -139,17 +139,35 @@ def test_intervals_are_those_of_students_t_over_seeds(store, count):
     record_together(
         store,
         [
-            a_record(store, an_edit(seed=seed), success=success, lost=cost, delta=None)
+            a_record(
+                store,
+                an_edit(seed=seed),
+                success=success,
+                lost=cost,
+                delta=None,
+                scores=(
+                    *some_scores(success)[:-2],
+                    EditScore("agreement", "unrelated", "none", 0, 1.0, 1 - cost, 0.02, 100),
+                ),
+            )
             for seed, (success, cost) in enumerate(zip(successes, lost, strict=True))
         ],
     )
     (row,) = asked(store, "select * from lab.edit_tradeoff where task is null")
     assert (row["edits"], row["seeds"], row["tasks"]) == (count, count, 1)
-    for name, values in (("success", successes), ("robustness_change", -lost), ("clean_change", -lost)):
+    for name, values in (
+        ("success", successes),
+        ("corrupted_success", successes - 0.1),
+        ("generality", successes - 0.2),
+        ("locality", 1 - lost),
+        ("robustness_change", -lost),
+        ("clean_change", -lost),
+    ):
         low, high = stats.t.interval(0.95, count - 1, values.mean(), stats.sem(values))
         assert row[name] == pytest.approx(values.mean())
-        cut = (max(low, 0), min(high, 1)) if name == "success" else (low, high)
+        cut = (low, high) if name.endswith("change") else (max(low, 0), min(high, 1))
         assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(cut, rel=1e-3)
+    assert row["calibration_change_low"] is row["effective_robustness_change_low"] is None  # no untouched network
 
 
 def test_one_edit_has_no_interval_and_each_task_a_row_beside_that_of_all(store):
