@@ -1,12 +1,32 @@
 create view lab.edit_alpha as
-with points as (
+with made as (
     select
         e.model, e.step, e.revision, e.task, e.method, e.layer, e.steps, e.learning_rate, e.seed, e.task_id,
-        e.checkpoint_id, e.alpha, e.success, e.success_std_error,
+        e.checkpoint_id, e.alpha, e.success, e.success_std_error, s.before, s.n,
         b.dataset, b.sample, b.corruptions, b.judged_under, b.robustness_change, b.robustness_change_std_error
     from lab.edits e
     left join lab.edit_costs b on b.edit_id = e.edit_id
+    left join lab.edit_scores s on s.edit_id = e.edit_id and s.measure = 'success' and s.cases = 'held-out' and s.severity = 0
     where e.method in ('1-li', 'interpolation') and (e.success is not null or b.edit_id is not null)
+),
+points as (
+    select
+        p.model, p.step, p.revision, p.task, p.method, p.layer, p.steps, p.learning_rate, p.seed, p.task_id,
+        p.checkpoint_id, p.alpha, p.success, p.success_std_error, p.dataset, p.sample, p.corruptions, p.judged_under,
+        p.robustness_change, p.robustness_change_std_error
+    from made p
+    union all
+    -- where every alpha starts: the untouched network
+    select
+        p.model, p.step, p.revision, p.task, p.method, p.layer, p.steps, p.learning_rate, p.seed, p.task_id,
+        p.checkpoint_id, 0, p.before, sqrt(p.before * (1 - p.before) / p.n), p.dataset, p.sample, p.corruptions,
+        p.judged_under, 0 * p.robustness_change, 0 * p.robustness_change_std_error
+    from made p
+    qualify row_number() over (
+        partition by p.checkpoint_id, p.task_id, p.method, p.layer, p.steps, p.learning_rate, p.seed, p.dataset, p.sample,
+            p.judged_under
+        order by p.alpha
+    ) = 1 and p.alpha > 0
 ),
 moves as (
     select
@@ -67,7 +87,7 @@ comment on column lab.edit_alpha.dataset is 'the key of the items that robustnes
 comment on column lab.edit_alpha.sample is 'id of which items, and of the seed of the corruptions';
 comment on column lab.edit_alpha.corruptions is 'under how many families and severities';
 comment on column lab.edit_alpha.judged_under is 'id of which families and severities they are: only what has the same one is to be compared';
-comment on column lab.edit_alpha.alphas is 'how many values of alpha';
+comment on column lab.edit_alpha.alphas is 'how many values of alpha, the untouched network''s 0 among them';
 comment on column lab.edit_alpha.alpha_min is 'the least of them';
 comment on column lab.edit_alpha.alpha_max is 'the largest';
 comment on column lab.edit_alpha.success_steps is 'from how many of them to the next success on held-out cases is known';

@@ -210,7 +210,7 @@ def test_as_many_corruptions_of_other_families_are_not_compared(store):
     for alpha, family in alphas:
         on = judged(0.1, corruptions=(("none", 0), (family, 3)))
         record_edit(store, a_record(store, an_edit("1-li", alpha=alpha), judged=(on,)))
-    assert [row["robustness_steps"] for row in asked(store, "select * from lab.edit_alpha")] == [0, 0]
+    assert [row["robustness_steps"] for row in asked(store, "select * from lab.edit_alpha")] == [1, 1]
 
 
 def test_an_edit_that_was_only_tried_in_a_search_is_not_in_the_tradeoff(store):
@@ -280,12 +280,23 @@ def test_steps_along_alpha_that_go_the_wrong_way_are_counted_and_those_beyond_no
         + [a_record(store, an_edit("1-li", alpha=0.5, layer="blocks.2"), delta=None)],
     )
     rows = asked(store, "select * from lab.edit_alpha order by layer")
-    assert [row["alphas"] for row in rows] == [5, 1]
+    assert [row["alphas"] for row in rows] == [5, 2]
     names = ("success_steps", "success_falls", "success_falls_beyond_noise")
     assert [rows[0][name] for name in names] == [4, 2, 1]  # 0.0707 < 0.1 < 1.96 * 0.0707 < 0.2
     names = ("robustness_steps", "robustness_rises", "robustness_rises_beyond_noise")
     assert [rows[0][name] for name in names] == [4, 2, 1]  # 0.01414 < 0.02 < 1.96 * 0.01414 < 0.05
-    assert (rows[1]["success_steps"], rows[1]["robustness_rises"]) == (0, 0)
+    # of one alpha alone, from the untouched network: success 0.1 of 60 before and 0.8 now, robustness lost
+    assert (rows[1]["alpha_min"], rows[1]["success_steps"], rows[1]["success_falls"]) == (0, 1, 0)
+    assert (rows[1]["robustness_steps"], rows[1]["robustness_rises"]) == (1, 0)
+
+
+def test_a_first_alpha_that_does_worse_than_the_untouched_network_is_a_step_the_wrong_way(store):
+    record_edit(
+        store, a_record(store, an_edit("1-li", alpha=0.25), success=0.0, lost=-0.1, scores=some_scores(0.0)[1:2])
+    )
+    (row,) = asked(store, "select * from lab.edit_alpha")
+    names = ("success_falls", "success_falls_beyond_noise", "robustness_rises", "robustness_rises_beyond_noise")
+    assert [row[name] for name in names] == [1, 0, 1, 1]  # 0.1 < 1.96 * sqrt(0.1 * 0.9 / 60 + 0.05 ** 2)
 
 
 def test_drift_is_a_change_of_shape_or_a_distance_by_layer_newest_run(store):
