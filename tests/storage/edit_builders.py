@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import text
 from store_builders import DATASET, FACTS, a_checkpoint, a_run
 
 from service.edit_results import EditFit, EditScore, LayerChange, Robustness
 from service.storage import ledger
+from service.storage.database import looking
 from service.storage.edit_deltas import write_delta
 from service.storage.edit_rows import (
     EditRecord,
@@ -145,3 +147,9 @@ def some_edits(store, checkpoint=CHECKPOINT, seeds=(0, 1, 2)):
     ]  # fmt: skip
     record_together(store, records)
     a_trace(store, checkpoint)
+
+
+def asked(store, query):
+    """The rows as dictionaries."""
+    with looking(store) as connection:
+        return [dict(row._mapping) for row in connection.execute(text(query))]
