@@ -277,10 +277,10 @@ def _cut(text: str, window: int) -> Iterator[str]:
     return (text[start : start + window] for start in range(0, len(text), window))
 
 
-def tokenised(tokenizer: Any, item_id: int, text: str, max_length: int | None) -> TokenWindow:
-    """A text as the tokenizer has it, with its own special tokens, cut to `max_length` tokens."""
+def tokenised(tokenizer: Any, item_id: int, text: str, longest: int | None) -> TokenWindow:
+    """A text as the tokenizer has it, with its own special tokens, cut to `longest` tokens."""
     told = tokenizer(
-        text, return_offsets_mapping=True, truncation=max_length is not None, max_length=max_length, verbose=False
+        text, return_offsets_mapping=True, truncation=longest is not None, max_length=longest, verbose=False
     )
     ids = np.array(told["input_ids"], dtype=np.int64)
     special = np.isin(ids, tokenizer.all_special_ids)
