@@ -279,9 +279,7 @@ def _cut(text: str, window: int) -> Iterator[str]:
 
 def tokenised(tokenizer: Any, item_id: int, text: str, longest: int | None) -> TokenWindow:
     """A text as the tokenizer has it, with its own special tokens, cut to `longest` tokens."""
-    told = tokenizer(
-        text, return_offsets_mapping=True, truncation=longest is not None, max_length=longest, verbose=False
-    )
+    told = tokenizer(text, return_offsets_mapping=True, truncation=bool(longest), max_length=longest, verbose=False)
     ids = np.array(told["input_ids"], dtype=np.int64)
     special = np.isin(ids, tokenizer.all_special_ids)
     ends = np.array([end for _, end in told["offset_mapping"]], dtype=np.int64).reshape(len(ids))
