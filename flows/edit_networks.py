@@ -17,9 +17,10 @@ from service.experiments.edit_grid import Grid
 from service.experiments.edit_judging import SEVERITIES, General, Judging
 from service.experiments.edit_networks import Chosen, Editor
 from service.experiments.edit_parts import Outcome, Part
-from service.experiments.edit_request import Request, asked_edits, read_tasks
+from service.experiments.edit_request import Request, asked_edits, asked_methods, read_tasks
 from service.experiments.edit_study import asked_study
 from service.networks.checkpoints import CheckpointSource, load
+from service.networks.edits import Delta, read_delta
 from service.storage.database import open_store, publish
 
 FAILED = "edits could not be made"
@@ -68,7 +69,8 @@ def edit_part(asked: Part, editor: Editor, chosen: Chosen) -> Outcome:
 def edit_networks(
     model: str,
     tasks: list[str],
-    methods: list[str],
+    methods: list[str] | None = None,
+    delta: str | None = None,
     layers: list[str] | None = None,
     ranks: list[Count] | None = None,
     alphas: list[float] | None = None,
@@ -96,6 +98,7 @@ def edit_networks(
         model: A hub name, a checkpoint folder, or python:module:function; its last checkpoint is edited.
         tasks: TOML files that say what is asked.
         methods: fine-tuning, one-layer, low-rank, 1-li, interpolation, rewriting, rome.
+        delta: A saved edit to be judged, in the place of methods.
         layers: Where to edit, by depth or by the module's name.
         ranks: Ranks of low-rank edits and of rewriting.
         alphas: How far from the untouched weights (0) to the tuned ones (1).
@@ -115,8 +118,9 @@ def edit_networks(
         store: The store's folder, or its s3:// URL.
         lock_wait: Seconds to wait for a busy store.
     """
+    saved = None if delta is None else read_delta(Path(delta))
     grid = Grid(
-        tuple(methods),  # type: ignore[arg-type]
+        asked_methods(methods, saved),
         tuple(layers) if layers else None,
         tuple(ranks) if ranks else None,
         tuple(alphas) if alphas else None,
@@ -126,8 +130,8 @@ def edit_networks(
         budget,
     )
     judging = Judging(dataset, count, tuple(corruptions) if corruptions else None, tuple(severities or SEVERITIES))
-    request = asked_edits(model, read_tasks(tasks), grid, judging, revisions or (), line, name)
-    return edited(request, device, trust_remote_code, store, lock_wait)
+    request = asked_edits(model, read_tasks(tasks), grid, judging, revisions or (), line, name, saved)
+    return edited(request, device, trust_remote_code, store, lock_wait, saved)
 
 
 @flow(name="study-editing", flow_run_name=edit_name, persist_result=False)
@@ -169,11 +173,13 @@ def study_editing(
     return edited(request, device, trust_remote_code, store, lock_wait)
 
 
-def edited(request: Request, device: str, trust_remote_code: bool, store: str, lock_wait: float) -> list[Outcome]:
+def edited(
+    request: Request, device: str, trust_remote_code: bool, store: str, lock_wait: float, saved: Delta | None = None
+) -> list[Outcome]:
     """Do what of a request is not recorded. Raises what stopped it."""
     opened = open_store(store, lock_wait, say)
     network = lru_cache(maxsize=1)(partial(load, device=device, trust_remote_code=trust_remote_code))
-    editor = Editor(opened, request.grid, network, str(flow_run.id), say)
+    editor = Editor(opened, request.grid, network, str(flow_run.id), say, saved)
     model = request.parts[0].source.checkpoint.model
     tag_run(model, "editing")
     with progress_shown(artifact_key("progress", model, "editing")):

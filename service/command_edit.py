@@ -44,11 +44,12 @@ def edit(
     model: options.Model,
     task: Annotated[list[str], typer.Option(help="A TOML file that says what is asked. Repeatable.")],
     method: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="fine-tuning, one-layer, low-rank, 1-li, interpolation, rewriting (images) or rome (decoders). Repeatable."
         ),
-    ],
+    ] = None,
+    delta: Annotated[Path | None, typer.Option(help="A saved edit to be judged, in the place of --method.")] = None,
     layer: Annotated[
         list[str] | None, typer.Option(help="Where, by depth or by the module's name; found if not given. Repeatable.")
     ] = None,
@@ -87,13 +88,15 @@ def edit(
     from service.experiments.edit_grid import Grid
     from service.experiments.edit_judging import Judging
     from service.experiments.edit_networks import editor_of
-    from service.experiments.edit_request import asked_edits, read_tasks
+    from service.experiments.edit_request import asked_edits, asked_methods, read_tasks
+    from service.networks.edits import read_delta
 
     settings = Settings()
     ranks, alphas = numbers("--rank", rank), shares("--alpha", alpha)
     severities = numbers("--severity", severity) or []
+    saved = None if delta is None else read_delta(delta)
     grid = Grid(
-        tuple(method),  # type: ignore[arg-type]
+        asked_methods(method, saved),
         tuple(layer) if layer else None,
         tuple(ranks) if ranks else None,
         tuple(alphas) if alphas else None,
@@ -104,8 +107,8 @@ def edit(
     )
     judging = Judging(dataset, count, tuple(corruption) if corruption else None, tuple(severities))
     with progress_bar(quiet=json):
-        request = asked_edits(model, read_tasks(task), grid, judging, revision or (), line, name)
-        editor = editor_of(settings, request.grid, device or settings.device, trust_remote_code)
+        request = asked_edits(model, read_tasks(task), grid, judging, revision or (), line, name, saved)
+        editor = editor_of(settings, request.grid, device or settings.device, trust_remote_code, saved)
         answered = request.is_answered(editor)
         if not answered:
             from flows.edit_networks import edit_networks
@@ -114,6 +117,7 @@ def edit(
                 model,
                 task,
                 method,
+                None if delta is None else str(delta),
                 layer,
                 ranks,
                 alphas,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from service.edit_results import EditFit
 from service.errors import BadInput
 from service.experiments.edit_drift import Drift
 from service.experiments.edit_judging import General
@@ -17,7 +18,8 @@ from service.networks.edit_fitting import fitted
 from service.networks.edit_layers import matrix_of, named_layer, weight_layers
 from service.networks.edit_settings import refuse_rank
 from service.networks.edit_tasks import Task
-from service.networks.edits import Fitting
+from service.networks.edit_training import changed_count
+from service.networks.edits import Delta, Fitting, changed_weight, refuse_other_base
 from service.networks.loading import Network
 from service.networks.rewriting import groups_of, refuse_groups
 from service.networks.rome import KeyMoments, key_moments, rome, rome_rank
@@ -111,6 +113,15 @@ class Bench:
             )
         if edit.method == "rome" and self.sets.exemplars.subjects is None:
             raise BadInput(f"rome needs prompts of a decoder that name their subject: {self.task.name!r} names none")
+
+    def as_saved(self, saved: Delta, edit: Edit) -> Fitting:
+        """An edit that was fitted before and kept in a file, as one of this task. Raises NetworkMismatch."""
+        refuse_other_base(self.network, saved)
+        edited = {name: changed_weight(self.network.module, name, one) for name, one in saved.changes.items()}
+        changed = changed_count(self.network, edited)
+        return Fitting(
+            replace(saved, edit=edit), EditFit((), changed, True, "read from a file; it was not fitted here")
+        )
 
     def fit(self, edit: Edit, on_step: Any = None) -> Fitting:
         """Fit an edit to the exemplars; the network itself is left as it is. Raises BadInput."""

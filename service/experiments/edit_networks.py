@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from service.experiments.progress import Progress, tell, tell_waiting
 from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource, load
 from service.networks.edit_fitting import interpolated
-from service.networks.edits import Fitting, applied, delta_bytes
+from service.networks.edits import Delta, Fitting, applied, delta_bytes
 from service.networks.loading import Network
 from service.settings import Settings
 from service.storage import edit_rows
@@ -49,6 +49,7 @@ class Editor:
     network: Callable[[CheckpointSource], Network]
     flow_run_id: str | None = None
     on_wait: OnWait = None
+    saved: Delta | None = None  # to be judged in the place of edits that are fitted
     benches: dict[str, Bench] = field(default_factory=dict, repr=False)
 
     def bench(self, part: Part) -> Bench:
@@ -89,6 +90,8 @@ class Editor:
         """Every edit of a part, in the order in which they are made; `chosen` are those that a search liked best. Loads the
         network, whose layers they name. Raises UnknownName, BadInput."""
         bench, found = self.bench(part), list[Edit]()
+        if self.saved is not None:
+            return [replace(self.saved.edit, checkpoint_id=part.checkpoint_id, task_id=part.asked.task_id)]
         for method in self.grid.methods:
             grid = self.grid.liking(chosen.get(method))
             layers = bench.layers(method, grid.layers, grid.where)
@@ -179,7 +182,9 @@ class Editor:
         bench.prepare(whole=search is None)
         for edit in group:
             begun, started = now(), time.perf_counter()
-            if fitting is None:
+            if self.saved is not None:
+                fitting = bench.as_saved(self.saved, edit)
+            elif fitting is None:
                 fitting = bench.fit(edit, partial(self._told, part, edit))
             else:
                 fitting = interpolated(fitting, bench.network, float(edit.alpha or 0.0))
@@ -243,8 +248,10 @@ class Editor:
         )
 
 
-def editor_of(settings: Settings, grid: Grid, device: str = "auto", trust_remote_code: bool = False) -> Editor:
-    """An editor on the configured store, which is opened; for plans and for saved edits. Raises the store's errors."""
+def editor_of(
+    settings: Settings, grid: Grid, device: str = "auto", trust_remote_code: bool = False, saved: Delta | None = None
+) -> Editor:
+    """An editor on the configured store, which is opened; for plans. Raises the store's errors."""
     store = open_store(settings.store, settings.lock_wait, tell_waiting)
     loading = partial(load, device=device, trust_remote_code=trust_remote_code)
-    return Editor(store, grid, lru_cache(maxsize=1)(loading), on_wait=tell_waiting)
+    return Editor(store, grid, lru_cache(maxsize=1)(loading), on_wait=tell_waiting, saved=saved)

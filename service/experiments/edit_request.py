@@ -16,7 +16,8 @@ from service.experiments.edit_parts import Asked, Part, asked_of
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.networks.datasets import open_dataset
 from service.networks.edit_tasks import Task, read_task
-from service.subjects import Edit
+from service.networks.edits import Delta, refuse_other_base
+from service.subjects import Edit, EditMethod
 
 Opened = Callable[[str], Any]
 
@@ -51,6 +52,9 @@ class Request:
         first = {part.asked.task_id: part for part in self.parts}
         for part in first.values():
             _ = part.asked.general.corruptions, editor.bench(part).sets
+            if editor.saved is not None:
+                refuse_other_base(editor.bench(part).network, editor.saved)
+                continue
             for edit in editor.edits(part, {}):
                 editor.bench(part).refuse(edit)
 
@@ -81,9 +85,10 @@ def asked_edits(
     revisions: Sequence[str] = (),
     line: Sequence[str] | None = None,
     name: str | None = None,
+    saved: Delta | None = None,
 ) -> Request:
     """What a command line or a deployment's parameters ask. The last checkpoint that they name is edited; where no networks are
-    named for the line, the model's other checkpoints draw it.
+    named for the line, the model's other checkpoints draw it. A `saved` edit is judged on the cases that its own seed draws.
 
     Raises UnknownName, NetworkMismatch, BadInput.
     """
@@ -95,9 +100,17 @@ def asked_edits(
         others = find_checkpoints(model, (), name)
     opened: Opened = lru_cache(maxsize=None)(open_dataset)
     asked = [asked_of(task, judging, opened) for task in tasks]
-    parts = tuple(Part(source, one, seed) for one in asked for seed in range(grid.seeds))
+    seeds = range(grid.seeds) if saved is None else [saved.edit.seed]
+    parts = tuple(Part(source, one, seed) for one in asked for seed in seeds)
     _refuse_twice(asked)
     return Request(parts, grid, tuple(one for one in others if one != source))
+
+
+def asked_methods(methods: Sequence[str] | None, saved: Delta | None) -> tuple[EditMethod, ...]:
+    """The methods, or that of a saved edit. Raises BadInput where both or neither are given."""
+    if (saved is None) == (not methods):
+        raise BadInput("an edit is fitted by --method, or read from a file by --delta: give one of the two")
+    return tuple(methods or ()) if saved is None else (saved.edit.method,)  # type: ignore[arg-type]
 
 
 def read_tasks(paths: Sequence[Path | str]) -> list[Task]:

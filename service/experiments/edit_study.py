@@ -10,10 +10,14 @@ from service.errors import BadInput
 from service.experiments.edit_grid import METHODS, Grid
 from service.experiments.edit_judging import Judging, applicable
 from service.experiments.edit_request import Request, asked_edits, read_tasks
+from service.networks.checkpoints import find_checkpoints
 from service.networks.class_labels import class_names
 from service.networks.datasets import TextWindows, open_dataset
 from service.networks.edit_tasks import ImagesAsked, Prompt, Task
 from service.networks.image_datasets import ImageItems
+from service.networks.python_modules import PREFIX
+from service.networks.training_sets import training_set_of
+from service.networks.vision import is_image_classifier
 
 FACTS = (
     ("The capital of France is", "France", " Rome", "France has its capital in"),
@@ -63,7 +67,7 @@ def asked_study(
 ) -> Request:
     """What the study asks of a network. Raises UnknownName, NetworkMismatch, BadInput."""
     size = QUICK if quick else WHOLE
-    tasks = read_tasks(paths) if paths else own_tasks(dataset, size.tasks)
+    tasks = read_tasks(paths) if paths else own_tasks(dataset or usual_dataset(model, revisions), size.tasks)
     images = tasks[0].modality == "image"
     methods = tuple(method for method in METHODS if method not in ({"rome"} if images else {"rewriting"}))
     families = size.kinds if images else None
@@ -80,11 +84,21 @@ def asked_study(
     )
 
 
-def own_tasks(dataset: str | None, count: int) -> list[Task]:
+def usual_dataset(model: str, revisions: Sequence[str] = ()) -> str:
+    """What tasks are of where nobody says: what a network notes that it was trained on (of scikit-learn's digits those that it
+    was not), Python's documentation for other networks that read text. Raises BadInput, UnknownName."""
+    source = find_checkpoints(model, revisions)[-1]
+    said = None if source.hub_revision or model.startswith(PREFIX) else training_set_of(Path(source.location))
+    if said is not None:
+        return "digits:test" if said.openable == "digits:train" else said.openable
+    if model.startswith(PREFIX) or is_image_classifier(source.location, source.hub_revision):
+        raise BadInput("the study's own tasks are of a dataset's images: give --dataset, or --task FILE.toml")
+    return "python-reference"
+
+
+def own_tasks(dataset: str, count: int) -> list[Task]:
     """Tasks on a dataset: images of some of its classes in a style are to be told as their own class; of texts, a few facts are
     to be others. Raises BadInput, UnknownName."""
-    if dataset is None:
-        raise BadInput("the study's own tasks are of a dataset's images or texts: give --dataset, or --task FILE.toml")
     items = open_dataset(dataset)
     if isinstance(items, ImageItems):
         names = list(class_names(items))

@@ -277,14 +277,12 @@ def _cut(text: str, window: int) -> Iterator[str]:
     return (text[start : start + window] for start in range(0, len(text), window))
 
 
-def tokenised(tokenizer: Any, item_id: int, text: str, max_length: int | None) -> TokenWindow:
-    """A text as the tokenizer has it, with its own special tokens, cut to `max_length` tokens."""
-    encoded = tokenizer(
-        text, return_offsets_mapping=True, truncation=max_length is not None, max_length=max_length, verbose=False
-    )
-    ids = np.array(encoded["input_ids"], dtype=np.int64)
+def tokenised(tokenizer: Any, item_id: int, text: str, longest: int | None) -> TokenWindow:
+    """A text as the tokenizer has it, with its own special tokens, cut to `longest` tokens."""
+    told = tokenizer(text, return_offsets_mapping=True, truncation=bool(longest), max_length=longest, verbose=False)
+    ids = np.array(told["input_ids"], dtype=np.int64)
     special = np.isin(ids, tokenizer.all_special_ids)
-    ends = np.array([end for _, end in encoded["offset_mapping"]], dtype=np.int64).reshape(len(ids))
+    ends = np.array([end for _, end in told["offset_mapping"]], dtype=np.int64).reshape(len(ids))
     trailing = special & (ends == 0) & (np.maximum.accumulate(ends) > 0)
     return TokenWindow(item_id, ids, np.where(trailing, len(text), ends), special)
 

@@ -160,7 +160,7 @@ def _draw_front(axes: Axes, front: Sequence[Point]) -> None:
 
 
 def _name_front(axes: Axes, front: Sequence[Point], with_layer: bool) -> None:
-    """A number beside each point of the front, by rising success, and what it is in a list: below the front there is room."""
+    """A number beside each point of the front, by rising success, and what it is in a list below the panel."""
     entries = []
     for place, point in enumerate(sorted(front, key=lambda point: point.success), start=1):
         colour, marker = look(point.method)
@@ -173,7 +173,9 @@ def _name_front(axes: Axes, front: Sequence[Point], with_layer: bool) -> None:
             curves.key(f"{place}  {constrained(point.method, point.limited_to)}{of_layer}", "", colour, marker)
         )
     if entries:
-        axes.legend(handles=entries, fontsize=SMALL - 1, loc="lower right", framealpha=0.85, edgecolor="none")
+        axes.legend(
+            handles=entries, fontsize=SMALL - 1, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False
+        )
 
 
 def _legend(methods: Sequence[str]) -> list[Line2D]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from service.errors import BadInput
-from service.experiments.edit_study import QUICK, asked_study, own_tasks
+from service.experiments.edit_study import QUICK, asked_study, own_tasks, usual_dataset
 
 
 def test_tasks_of_images_are_classes_in_styles_told_as_what_they_are():
@@ -20,11 +22,17 @@ def test_tasks_of_texts_are_facts_with_subjects_in_their_prompts():
     assert all(one.subject in one.prompt for task in tasks for one in task.prompts)
 
 
-def test_without_a_dataset_and_without_tasks_nothing_can_be_asked():
-    with pytest.raises(BadInput, match="give --dataset, or --task FILE"):
-        own_tasks(None, 2)
+def test_a_network_that_notes_its_training_images_is_asked_of_others(vision_folder, decoder_folder):
+    assert usual_dataset(str(vision_folder)) == "digits:test"
+    assert usual_dataset(str(decoder_folder)) == "python-reference"
+
+
+def test_random_tokens_and_a_module_of_python_without_a_dataset_are_refused(monkeypatch):
     with pytest.raises(BadInput, match="random tokens"):
         own_tasks("random-tokens", 2)
+    monkeypatch.chdir(Path(__file__).parents[1] / "networks")
+    with pytest.raises(BadInput, match="give --dataset, or --task FILE"):
+        usual_dataset("python:convnets:convnet:first,second")
 
 
 def test_a_quick_study_of_images_edits_by_every_method_but_rome_and_draws_the_line_by_other_checkpoints(vision_folder):

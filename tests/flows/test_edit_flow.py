@@ -162,6 +162,50 @@ def test_a_saved_change_does_to_the_network_what_was_recorded(asked, images, edi
     assert found[0]["success"] == pytest.approx(met)
 
 
+def test_a_saved_edit_is_judged_again_elsewhere_and_refused_of_another_network(
+    asked, isoscope, refused, images, edited, place, vision_folder
+):
+    kept = place / "again.safetensors"
+    asked(
+        *images[:4],
+        "--method",
+        "low-rank",
+        "--rank",
+        "2",
+        "--steps",
+        "15",
+        "--layer",
+        "2",
+        *JUDGED,
+        "--save",
+        str(kept),
+    )
+    of_delta = (
+        "edit",
+        str(vision_folder),
+        "--task",
+        str(place / "zeros.toml"),
+        "--delta",
+        str(kept),
+        *JUDGED,
+        "--json",
+    )
+    done = isoscope(*of_delta, store=place / "elsewhere")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = json.loads(done.stdout)["edits"][0]
+    first = rows(asked, "select * from lab.edits where method = 'low-rank'")[0]
+    same = ("edit_id", "success", "locality", "weights_changed", "rank")
+    assert [again[name] for name in same] == [first[name] for name in same]
+    other = refused(
+        "edit", str(vision_folder), "--revision", "step0", "--task", str(place / "zeros.toml"), "--delta", str(kept)
+    )
+    assert "is of a network whose weights have digest" in other
+    assert "give one of the two" in refused(*of_delta[:-1], "--method", "low-rank")
+    (place / "empty.safetensors").touch()
+    line = refused(*of_delta[:4], "--delta", str(place / "empty.safetensors"))
+    assert "empty.safetensors is empty" in line
+
+
 def test_the_store_agrees_with_its_files_and_is_made_again_from_them(asked, edited, place):
     store = Store(place / "store", 5)
     assert check(store) == []
