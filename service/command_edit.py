@@ -13,12 +13,12 @@ from service.cli_output import progress_bar, show_json, show_table
 from service.errors import BadInput
 from service.settings import Settings
 
-OF_TASKS = "from lab.edits where list_contains($edits, edit_id) order by task, method, layer, rank, alpha, seed"
-SHOWN = f"""
-select task, method, layer, limited_to, steps, learning_rate as rate, seed, round(exemplar_success, 3) as exemplars,
-       round(success_before, 3) as before, round(success, 3) as held_out, round(generality, 3) as generality,
-       round(locality, 3) as locality, converged
-{OF_TASKS}
+SHOWN = """
+select task, method, layer, limited_to, steps, learning_rate as rate, count(*) as draws,
+       round(avg(exemplar_success), 3) as exemplars, round(avg(success_before), 3) as before,
+       round(avg(success), 3) as held_out, round(avg(generality), 3) as generality, round(avg(locality), 3) as locality,
+       bool_and(converged) as converged
+from lab.edits where list_contains($edits, edit_id) group by all order by task, method, layer, limited_to
 """
 BROKEN = """
 select method, layer, limited_to, count(distinct edit_id) as edits,
@@ -32,7 +32,7 @@ select method, layer, limited_to, count(distinct edit_id) as edits,
 from lab.edit_robustness where list_contains($edits, edit_id) group by all order by method, layer, limited_to
 """
 EVERYTHING = {
-    "edits": f"select * {OF_TASKS}",
+    "edits": "select * from lab.edits where list_contains($edits, edit_id) order by all",
     "scores": "select * from lab.edit_scores where list_contains($edits, edit_id) order by all",
     "robustness": "select * from lab.edit_robustness where list_contains($edits, edit_id) order by all",
     "drift": "select * from lab.edit_drift where list_contains($edits, edit_id) order by all",

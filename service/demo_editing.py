@@ -33,16 +33,16 @@ exemplars = 6
 """,
 }
 SENTENCE = """
-name = "a list is a number"
+name = "a list becomes a listing"
 dataset = "python-reference"
 contexts = 3
 held_out = 6
 unrelated = 20
 [[prompts]]
-prompt = "The value of a list is a "
+prompt = "You can use a list"
 subject = "list"
-target = "number"
-paraphrases = ["Every list that is made is a "]
+target = "ing"
+paraphrases = ["This method of a list"]
 """
 OF_IMAGES = ("fine-tuning", "interpolation", "one-layer", "1-li", "low-rank", "rewriting")
 OF_TEXTS = ("fine-tuning", "interpolation", "one-layer", "1-li", "low-rank", "rome")
@@ -111,7 +111,7 @@ def _tasks(folder: Path) -> tuple[list[str], list[str]]:
     """The task files of images and of prompts, written for people to read and change."""
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
-    for name, text in {**DIGITS, "list-is-a-number": SENTENCE}.items():
+    for name, text in {**DIGITS, "list-to-listing": SENTENCE}.items():
         written[name] = folder / f"{name}.toml"
         written[name].write_text(text.lstrip())
-    return [str(written[name]) for name in DIGITS], [str(written["list-is-a-number"])]
+    return [str(written[name]) for name in DIGITS], [str(written["list-to-listing"])]
