@@ -31,17 +31,6 @@ def expected_calibration_error(
     return float(gaps.abs().sum() / len(sure))
 
 
-def brier(confidence: Float[Tensor, " predictions"], correct: Bool[Tensor, " marks"]) -> float:
-    """The mean squared difference of confidence and being right, 0 to 1: 0 is sure and right each time, 0.25 what one gets
-    who says 0.5 each time.
-
-    Formula: mean (confidence - correct)^2, of the answer that is given alone. Raises as `expected_calibration_error`.
-    Source: Brier 1950, https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2
-    """
-    sure, right = _checked(confidence, correct)
-    return float((sure - right).square().mean())
-
-
 def _checked(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
     """Both as float64 on the CPU."""
     if len(confidence) != len(correct):

@@ -1,11 +1,8 @@
-"""What an edit did: cases met, answers kept, errors corrected, and whether all that is monotone along alpha."""
+"""What an edit did: cases met, answers kept and errors corrected."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -15,17 +12,6 @@ from service.measures.standard_error import clustered
 from service.results import Estimate
 
 FEWEST_ERRORS = 1e-3  # share of errors that a smaller one counts as
-TWO_SIDED = 1.96  # standard errors of a normal value's 95 % interval
-
-
-@dataclass(frozen=True)
-class Violations:
-    """Of `steps` steps along alpha, how many go the wrong way, and how many of those by more than 1.96 standard errors of the
-    difference."""
-
-    count: int
-    beyond: int
-    steps: int
 
 
 def share_met(met: Bool[Tensor, " cases"], groups: Int[Tensor, " cases"] | None = None) -> Estimate:
@@ -86,24 +72,3 @@ def errors_corrected(before: Bool[Tensor, " cases"], after: Bool[Tensor, " other
     if value == -1:
         return Estimate(value, None, len(wrong), note="bounded at -1")
     return Estimate(value, clustered((wrong - still - value * wrong) / wrong.mean()), len(wrong))
-
-
-def violations(values: Sequence[float], std_errors: Sequence[float | None], rising: bool) -> Violations:
-    """Where values in the order of alpha do not rise (or, where not `rising`, fall) from each to the next: a step of none is
-    no violation. The values' errors count as independent, which is too large an error for values of the same cases; a step
-    without a standard error is not counted as beyond.
-
-    Raises BadShape for other lengths, BadInput for values that are not finite.
-    """
-    if len(values) != len(std_errors):
-        raise BadShape(f"each value needs a standard error, or None; got {len(values)} and {len(std_errors)}")
-    if not all(math.isfinite(value) for value in values):
-        raise BadInput("monotony needs finite values; some are NaN or infinite")
-    sign = 1 if rising else -1
-    wrong = beyond = 0
-    for (one, error), (other, later) in pairwise(zip(values, std_errors, strict=True)):
-        backwards = sign * (one - other)
-        if backwards > 0:
-            wrong += 1
-            beyond += error is not None and later is not None and backwards > TWO_SIDED * math.hypot(error, later)
-    return Violations(wrong, beyond, max(len(values) - 1, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.errors import SummaryCorrupt, SummaryMissing
-from service.storage import drafts, places
+from service.storage import drafts
 from service.storage.faults import naming_faults
 from service.storage.objects import ObjectPath
 from service.storage.store import Store
@@ -47,8 +47,3 @@ def read_delta(store: Store, stored: StoredDelta) -> bytes:
     if drafts.digest_of(body) != stored.digest:
         raise SummaryCorrupt(f"the change of weights at {place} is not the one that was recorded: restore it")
     return body
-
-
-def is_there(store: Store, stored: StoredDelta) -> bool:
-    """Whether the file of a change of weights is in its place."""
-    return places.are_files(store.edits, [stored.path])

@@ -8,10 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binned_statistic
-from sklearn.metrics import brier_score_loss
 
 from service.errors import BadInput, BadShape
-from service.measures.calibration import brier, expected_calibration_error
+from service.measures.calibration import expected_calibration_error
 
 
 def drawn(count, seed, sharpness=1.0):
@@ -42,7 +41,6 @@ def test_the_error_by_hand():
     # halves: (0, 0.5] is 0.3 sure and never right, (0.5, 1] is 2.3 / 3 sure and right 2 times in 3
     assert expected_calibration_error(confidence, correct, bins=2) == pytest.approx(0.25 * 0.3 + 0.75 * 0.1)
     assert expected_calibration_error(confidence, correct, bins=1) == pytest.approx(0.65 - 0.5)
-    assert brier(confidence, correct) == pytest.approx((0.01 + 0.64 + 0.16 + 0.09) / 4)
 
 
 def test_an_edge_belongs_to_the_bin_below_it():
@@ -60,9 +58,6 @@ def test_both_are_those_of_independent_implementations(seed, bins, count):
     gaps = (correct.double() - confidence).numpy()
     sums = binned_statistic(confidence.numpy(), gaps, "sum", bins=bins, range=(0, 1)).statistic
     assert found == pytest.approx(np.abs(sums).sum() / count, abs=1e-12)
-    assert brier(confidence, correct) == pytest.approx(
-        brier_score_loss(correct.numpy(), confidence.numpy(), pos_label=1)
-    )
 
 
 def test_what_is_calibrated_has_no_error_and_what_is_sure_and_wrong_has_all():
@@ -70,7 +65,7 @@ def test_what_is_calibrated_has_no_error_and_what_is_sure_and_wrong_has_all():
     over = expected_calibration_error(*drawn(200_000, 0, 2.0))
     assert over == pytest.approx(1 / 6, abs=0.01)  # the mean of p - p^2
     ones = torch.ones(10)
-    assert expected_calibration_error(ones, torch.zeros(10).bool()) == brier(ones, torch.zeros(10).bool()) == 1
+    assert expected_calibration_error(ones, torch.zeros(10).bool()) == 1
     assert expected_calibration_error(ones, torch.ones(10).bool()) == 0
     assert expected_calibration_error(torch.zeros(10), torch.zeros(10).bool()) == 0
 
@@ -93,8 +88,8 @@ def test_a_softmax_a_little_above_one_is_one_and_anything_else_is_refused():
         with pytest.raises(BadInput, match="confidences from 0 to 1; some are outside, or NaN"):
             expected_calibration_error(torch.tensor([wrong]), right)
     with pytest.raises(BadShape, match="each confidence needs a mark; got 2 and 1"):
-        brier(torch.ones(2), right)
+        expected_calibration_error(torch.ones(2), right)
     with pytest.raises(BadInput, match="one prediction or more; got none"):
-        brier(torch.ones(0), torch.ones(0).bool())
+        expected_calibration_error(torch.ones(0), torch.ones(0).bool())
     with pytest.raises(BadInput, match="1 bin or more; got 0"):
         expected_calibration_error(torch.ones(1), right, bins=0)

@@ -8,12 +8,10 @@ import torch
 
 from service.errors import BadInput, BadShape
 from service.measures.edit_scores import (
-    Violations,
     agreement,
     corrected_share,
     errors_corrected,
     share_met,
-    violations,
 )
 
 
@@ -78,24 +76,3 @@ def test_the_error_of_errors_corrected_is_how_it_scatters():
         errors.append(found.std_error)
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.1)
     assert np.mean(values) == pytest.approx(1 - (0.6 * 0.05 + 0.4 * 0.3) / 0.4, abs=0.01)
-
-
-def test_violations_are_steps_the_wrong_way():
-    values, errors = [0.1, 0.5, 0.4, 0.4, 0.9, 0.2], [0.02] * 6
-    assert violations(values, errors, rising=True) == Violations(2, 2, 5)
-    assert violations(values, [0.05] * 6, rising=True) == Violations(2, 1, 5)  # 1.96 sqrt(2) 0.05 = 0.139
-    assert violations(values, errors, rising=False) == Violations(2, 2, 5)
-    assert violations([-value for value in values], errors, rising=False) == Violations(2, 2, 5)
-    assert violations([1.0, 0.9], [0.03, 0.04], rising=True) == Violations(1, 1, 1)  # 1.96 times 0.05 = 0.098
-    assert violations([1.0, 0.9], [0.03, 0.042], rising=True) == Violations(1, 0, 1)
-    assert violations([1.0, 0.0], [None, 0.0], rising=True) == Violations(1, 0, 1)
-    assert violations([0.3], [0.1], rising=True) == violations([], [], rising=True) == Violations(0, 0, 0)
-
-
-def test_a_level_stretch_breaks_nothing_and_bad_values_are_refused():
-    assert violations([0.5, 0.5, 0.5], [0.0] * 3, rising=True) == Violations(0, 0, 2)
-    assert violations([0.5, 0.5, 0.5], [0.0] * 3, rising=False) == Violations(0, 0, 2)
-    with pytest.raises(BadShape, match="each value needs a standard error, or None; got 2 and 1"):
-        violations([0.1, 0.2], [0.1], rising=True)
-    with pytest.raises(BadInput, match="monotony needs finite values"):
-        violations([0.1, float("nan")], [0.1, 0.1], rising=True)
