@@ -13,11 +13,21 @@ from typing import Any
 
 from service.experiments.progress import Progress, tell
 
+IMPORTED = [
+    "service.experiments.small_networks",
+    "service.experiments.counterfactual_study",
+    "service.training_monitor",
+]
+
 
 @contextmanager
 def processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes; whatever ends the block early ends them too, and a Ctrl-C is left to this process."""
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_started)
+    """Processes that share nothing with this one; whatever ends the block early ends them too, and a Ctrl-C is left to this
+    process. They are forked from one that has imported what trainings need and has done nothing else, which saves each of them
+    some seven seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_started, initargs=(dict(os.environ),))
     before = set(multiprocessing.active_children())
     try:
         yield pool
@@ -43,7 +53,9 @@ def all_done(
     return [future.result() for future in running]
 
 
-def _started() -> None:
+def _started(environment: dict[str, str]) -> None:
+    os.environ.clear()  # it is that of the process they are forked from, which may have been another then
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
