@@ -194,10 +194,13 @@ def _outcomes(request: Request, editor: Editor) -> tuple[list[Outcome], list[Bas
     parts = [(source.checkpoint.label, (source, general, editor)) for source, general in lacking]
     _, failures = outcomes_of(judge_untouched, parts, "networks")
     raise_together(failures, len(parts), "untouched networks could not be judged")
-    first = request.parts[0]
-    found, failures = outcomes_of(search_settings, [(first.label, (first, editor))], "searches")
-    raise_together(failures, 1, "searches failed")
-    todo = [(one.label, (one, editor, found[0])) for one in request.parts]
+    chosen: Chosen = {}
+    if request.grid.budget:
+        first = request.parts[0]
+        found, failures = outcomes_of(search_settings, [(first.label, (first, editor))], "searches")
+        raise_together(failures, 1, "searches failed")
+        chosen = found[0]
+    todo = [(one.label, (one, editor, chosen)) for one in request.parts]
     return outcomes_of(edit_part, todo, "draws of tasks")
 
 
