@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """What a network tells of each of some inputs, on the CPU: whether that is `correct`, its `loss` in nats and its
-    `confidence` (the probability of what it tells, 0 to 1), neither finite where the network gives no numbers; what it has
-    `told`, a class or a token. `groups` say which image or text each is of: predictions of one text are not independent."""
+    `confidence` (the probability of what it tells, 0 to 1), neither finite where the network gives no numbers. `groups` say
+    which image or text each is of: predictions of one text are not independent."""
 
     correct: Bool[Tensor, " predictions"]
     loss: Float[Tensor, " predictions"]
     confidence: Float[Tensor, " predictions"]
     groups: Int[Tensor, " predictions"]
-    told: Int[Tensor, " predictions"] | None = None
 
     def __len__(self) -> int:
         return len(self.correct)

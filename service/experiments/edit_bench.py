@@ -37,6 +37,7 @@ class Bench:
     items: Any
     seed: int
     general: General
+    saved: Delta | None = None  # an edit that was fitted before, in the place of those that are fitted here
     moments: dict[str, KeyMoments] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -101,7 +102,10 @@ class Bench:
         return replace(edit, rank=rome_rank(self.network, self.sets.exemplars))
 
     def refuse(self, edit: Edit) -> None:
-        """Raises BadInput where the edit cannot be made of this network and task."""
+        """Raises BadInput where the edit cannot be made of this network and task, NetworkMismatch for one saved of another."""
+        if self.saved is not None:
+            refuse_other_base(self.network, self.saved)
+            return
         if edit.method == "rewriting" and edit.layer is not None:
             refuse_groups(self.network, edit.layer)
         if edit.rank is not None and edit.layer is not None:
@@ -114,7 +118,7 @@ class Bench:
         if edit.method == "rome" and self.sets.exemplars.subjects is None:
             raise BadInput(f"rome needs prompts of a decoder that name their subject: {self.task.name!r} names none")
 
-    def as_saved(self, saved: Delta, edit: Edit) -> Fitting:
+    def _as_saved(self, saved: Delta, edit: Edit) -> Fitting:
         """An edit that was fitted before and kept in a file, as one of this task. Raises NetworkMismatch."""
         refuse_other_base(self.network, saved)
         edited = {name: changed_weight(self.network.module, name, one) for name, one in saved.changes.items()}
@@ -124,7 +128,9 @@ class Bench:
         )
 
     def fit(self, edit: Edit, on_step: Any = None) -> Fitting:
-        """Fit an edit to the exemplars; the network itself is left as it is. Raises BadInput."""
+        """Fit an edit to the exemplars, or take the saved one; the network itself is left as it is. Raises BadInput."""
+        if self.saved is not None:
+            return self._as_saved(self.saved, edit)
         if edit.method != "rome":
             return fitted(self.network, edit, self.sets.exemplars, on_step)
         layer = str(edit.layer)

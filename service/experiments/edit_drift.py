@@ -9,7 +9,8 @@ from typing import cast
 
 from service.edit_results import LayerChange
 from service.measures import Cloud, find, find_pair
-from service.networks.layer_states import Inputs, layer_states
+from service.networks.examples import Inputs
+from service.networks.layer_states import layer_states
 from service.networks.loading import Network
 from service.networks.vision import VisionNetwork
 from service.results import Estimate

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from service.errors import BadInput, UnknownName
+from service.networks.edit_settings import LAYERED, MOVING, RANKED
 from service.subjects import Edit, EditMethod
 
 METHODS: tuple[EditMethod, ...] = get_args(EditMethod)
-IN_ONE_LAYER: frozenset[EditMethod] = frozenset({"one-layer", "low-rank", "1-li", "rewriting", "rome"})
-RANKED: frozenset[EditMethod] = frozenset({"low-rank", "rewriting"})
-INTERPOLATED: frozenset[EditMethod] = frozenset({"1-li", "interpolation"})
+IN_ONE_LAYER = LAYERED | {"rome"}
 RATES: Mapping[EditMethod, float] = {
     "fine-tuning": 3e-4,
     "interpolation": 3e-4,
@@ -72,7 +71,7 @@ class Grid:
         usual = STEPS.get(method, USUAL_STEPS)
         steps, rate = self.steps or usual, self.learning_rate or RATES[method]
         ranks: Sequence[int | None] = (self.ranks or (1,)) if method in RANKED else (1 if method == "rome" else None,)
-        alphas: Sequence[float | None] = (self.alphas or (0.5,)) if method in INTERPOLATED else (None,)
+        alphas: Sequence[float | None] = (self.alphas or (0.5,)) if method in MOVING else (None,)
         where: Sequence[str | None] = layers if self.layers or method in IN_ONE_LAYER else (None, *layers)
         return [
             Edit(checkpoint_id, task_id, method, layer, rank, alpha, steps, rate, seed)
@@ -98,7 +97,7 @@ class Grid:
         steps = [edit.steps] if self.steps else [*STEPS_SEARCHED]
         where = [edit.layer] if self.layers or edit.layer is None or self.where > 1 else [*layers]
         ranks = [edit.rank] if self.ranks or edit.method not in RANKED else [*RANKS_SEARCHED]
-        alphas = [edit.alpha] if self.alphas or edit.method not in INTERPOLATED else [*ALPHAS_SEARCHED]
+        alphas = [edit.alpha] if self.alphas or edit.method not in MOVING else [*ALPHAS_SEARCHED]
         every = [
             replace(edit, learning_rate=rate, steps=count, layer=layer, rank=rank, alpha=alpha)
             for rate, count, layer, rank, alpha in itertools.product(rates, steps, where, ranks, alphas)

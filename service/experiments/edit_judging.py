@@ -14,12 +14,11 @@ from service.networks import image_corruptions, text_corruptions
 from service.networks.class_labels import class_names, class_numbers
 from service.networks.datasets import TextWindows
 from service.networks.edit_tasks import Task
-from service.networks.image_corruptions import corrupted
 from service.networks.image_datasets import ImageItems
 from service.networks.image_edit_cases import class_number
 from service.networks.loading import Network
 from service.networks.pictures import Pixels
-from service.networks.robustness import item_seed, pixel_predictions, text_predictions
+from service.networks.robustness import corrupted_images, pixel_predictions, text_predictions
 from service.subjects import content_id
 
 CLEAN = ("none", 0)
@@ -122,8 +121,8 @@ class General:
     def _pixels(self, corruption: Corruption) -> Sequence[Pixels]:
         """The corrupted images; made once, which takes longer than to tell them."""
         if corruption not in self.corrupted:
-            drawn = [(self.items.image(item), *corruption, item_seed(0, item)) for item in self.item_ids]
-            self.corrupted[corruption] = [corrupted(*one) for one in drawn]
+            images = [self.items.image(item) for item in self.item_ids]
+            self.corrupted[corruption] = corrupted_images(images, self.item_ids, *corruption)
         return self.corrupted[corruption]
 
     def of_untouched(self, network: Network) -> Iterator[Robustness]:

@@ -57,8 +57,8 @@ class Editor:
         key = part.label
         if key not in self.benches:
             self.benches.clear()
-            asked = part.asked
-            self.benches[key] = Bench(self.network(part.source), asked.task, asked.items, part.seed, asked.general)
+            asked, network = part.asked, self.network(part.source)
+            self.benches[key] = Bench(network, asked.task, asked.items, part.seed, asked.general, self.saved)
         return self.benches[key]
 
     def lacks_untouched(self, source: CheckpointSource, general: General) -> bool:
@@ -139,12 +139,15 @@ class Editor:
 
     def chosen(self, part: Part) -> Chosen:
         """For each method what a search found best; tries what is not recorded. Raises BadInput, StoreBusy."""
-        searches = self.searches(part)
-        for search in searches:
+        for search in self.searches(part):
             for done, edit in enumerate(todo := self.untried(search)):
                 tell(Progress("edit", f"{part.label}: search of {search.method}", done, len(todo), "edits"))
                 self._make(part, self.bench(part), [edit], search.search_id)
-        return {search.method: self.best(search) for search in searches}
+        return self.known(part)
+
+    def known(self, part: Part) -> Chosen:
+        """The same where everything is recorded. Raises BadInput, StoreBusy."""
+        return {search.method: self.best(search) for search in self.searches(part)}
 
     def edit(self, part: Part, chosen: Chosen) -> Outcome:
         """Make the edits of a part that are not recorded, judge and record them.
@@ -182,9 +185,7 @@ class Editor:
         bench.prepare(whole=search is None)
         for edit in group:
             begun, started = now(), time.perf_counter()
-            if self.saved is not None:
-                fitting = bench.as_saved(self.saved, edit)
-            elif fitting is None:
+            if fitting is None:
                 fitting = bench.fit(edit, partial(self._told, part, edit))
             else:
                 fitting = interpolated(fitting, bench.network, float(edit.alpha or 0.0))

@@ -11,12 +11,12 @@ from typing import Any
 from service.errors import BadInput
 from service.experiments.edit_grid import Grid
 from service.experiments.edit_judging import General, Judging
-from service.experiments.edit_networks import Chosen, Editor
+from service.experiments.edit_networks import Editor
 from service.experiments.edit_parts import Asked, Part, asked_of
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.networks.datasets import open_dataset
 from service.networks.edit_tasks import Task, read_task
-from service.networks.edits import Delta, refuse_other_base
+from service.networks.edits import Delta
 from service.subjects import Edit, EditMethod
 
 Opened = Callable[[str], Any]
@@ -52,9 +52,6 @@ class Request:
         first = {part.asked.task_id: part for part in self.parts}
         for part in first.values():
             _ = part.asked.general.corruptions, editor.bench(part).sets
-            if editor.saved is not None:
-                refuse_other_base(editor.bench(part).network, editor.saved)
-                continue
             for edit in editor.edits(part, {}):
                 editor.bench(part).refuse(edit)
 
@@ -65,16 +62,13 @@ class Request:
             return False
         if any(editor.untried(search) for search in editor.searches(self.parts[0])):
             return False
-        chosen = self._chosen(editor)
+        chosen = editor.known(self.parts[0])
         return not any(editor.lacking(part, chosen) for part in self.parts)
 
     def edits(self, editor: Editor) -> list[Edit]:
         """Every edit that is asked, once what chooses their settings is recorded. Raises what loading the network does."""
-        chosen = self._chosen(editor)
+        chosen = editor.known(self.parts[0])
         return [edit for part in self.parts for edit in editor.edits(part, chosen)]
-
-    def _chosen(self, editor: Editor) -> Chosen:
-        return {search.method: editor.best(search) for search in editor.searches(self.parts[0])}
 
 
 def asked_edits(

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from service.errors import BadInput
-from service.networks.edit_cases import Cases, logits_of
+from service.networks.edit_cases import Cases, scores_of
 from service.networks.loading import Network
 from service.networks.subject_prompts import SubjectPrompt, subject_prompts
 
@@ -182,7 +182,7 @@ def subject_spread(network: Network, prompts: Iterable[SubjectPrompt]) -> tuple[
 def _probabilities(network: Network, prompt: SubjectPrompt, rows: int) -> Float[Tensor, " rows"]:
     """The probability of the target's first token, of as many passes as there are rows; float64, on the CPU."""
     ids = prompt.ids[: prompt.end + 1].to(network.device).expand(rows, -1)
-    scores = logits_of(network, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})[:, -1]
+    scores = scores_of(network, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})[:, -1]
     return scores.double().softmax(-1)[:, prompt.targets[prompt.end]].cpu()
 
 

@@ -21,8 +21,3 @@ def changes(family: str, severity: int, families: Sequence[str]) -> bool:
         near = min(max(severity, SEVERITIES[0]), SEVERITIES[-1])
         raise BadInput(f"unknown severity {severity}: did you mean {round(near)}? known: 0 (untouched) to 5 (severest)")
     return family != NONE and severity > 0
-
-
-def recorded_name(family: str, severity: int) -> tuple[str, int]:
-    """A corruption as it is recorded: what changes nothing is ``none`` at 0."""
-    return (family, severity) if family != NONE and severity > 0 else (NONE, 0)

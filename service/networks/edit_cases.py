@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from service.networks.loading import Network
+from service.networks.output_functions import logits_of
 
 NOT_ASKED = -100  # in the place of a target
 BATCH = 128  # cases
@@ -50,7 +50,7 @@ class Cases:
 
     def logits(self, network: Network) -> Float[Tensor, "cases *length classes"]:
         """What the network says of them, in float32."""
-        return logits_of(network, self.inputs)
+        return scores_of(network, self.inputs)
 
     def loss(self, network: Network) -> Float[Tensor, ""]:
         """The mean cross-entropy of the targets, in nats, with its gradient."""
@@ -88,7 +88,7 @@ class Unrelated:
         found = []
         for start in range(0, len(self.places), BATCH):
             some = {name: one[start : start + BATCH] for name, one in self.inputs.items()}
-            said = answers(logits_of(network, some)).cpu()
+            said = answers(scores_of(network, some)).cpu()
             found.append(said[self.places[start : start + BATCH]])
         return torch.cat(found)
 
@@ -113,8 +113,6 @@ def answers(scores: Float[Tensor, "cases *length classes"]) -> Int[Tensor, "case
     return scores.argmax(-1).masked_fill(scores.isnan().any(-1), -1)
 
 
-def logits_of(network: Network, inputs: dict[str, Tensor]) -> Float[Tensor, "cases *length classes"]:
-    """A network's scores, whether it gives them bare or as transformers does, in float32."""
-    output: Any = network.read(inputs)
-    scores: Tensor = output if isinstance(output, Tensor) else output.logits
-    return scores.float()
+def scores_of(network: Network, inputs: dict[str, Tensor]) -> Float[Tensor, "cases *length classes"]:
+    """What a network says of inputs, in float32."""
+    return logits_of(network.read(inputs)).float()

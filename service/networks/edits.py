@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -144,25 +143,6 @@ def delta_bytes(delta: Delta) -> bytes:
     tensors = _tensors(delta)
     said = {"format": FORMAT, "edit": asdict(delta.edit), "base_digest": delta.base_digest, "tensors": _digest(tensors)}
     return bytes(save(tensors, {SAID: json.dumps(said, sort_keys=True)}))
-
-
-def save_delta(delta: Delta, path: Path) -> str:
-    """Write a delta, whole or not at all, in the place of what is there; 32 hex digits of the file's bytes. Raises BadInput."""
-    body = delta_bytes(delta)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except OSError as error:
-        raise BadInput(f"the edit cannot be written to {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def read_delta(source: Path | bytes) -> Delta:

@@ -23,9 +23,8 @@ Reader = Callable[[Sequence[int]], Inputs]
 
 def reader_of(network: Network, items: Any) -> Reader:
     """A function from items to what the network is given of them, on its device. Raises BadInput."""
-    if isinstance(items, ImageItems):
-        weight = next(network.module.parameters())
-        return lambda chosen: {"pixel_values": items.inputs(network, chosen).to(weight.device, weight.dtype)}
+    if isinstance(items, ImageItems) and isinstance(network, VisionNetwork):
+        return lambda chosen: network.inputs([items.image(item) for item in chosen])
     if not isinstance(items, TextWindows) or network.tokenizer is None:
         raise BadInput(f"{network.checkpoint.label} cannot read {items.dataset.name}")
     windows = {one.item_id: one for one in items.stream(network.tokenizer, network.max_length)}
@@ -50,10 +49,14 @@ def pooled_states(network: Network, layer: int, inputs: Inputs) -> Float[Tensor,
 
     with torch.inference_mode(), network.blocks.capturing(take):
         network.read(inputs)
-    states = found[0]
+    mask = inputs.get("attention_mask")
+    if mask is not None and found[0].ndim == 3:
+        return (found[0] * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    return pooled_images(network, layer, found[0])
+
+
+def pooled_images(network: Network, layer: int, states: Tensor) -> Float[Tensor, "images width"]:
+    """The states of a layer, the mean over each image's places; leading tokens are left out."""
     if states.ndim == 4:  # of a convolution
         states = states.flatten(2).mT
-    mask = inputs.get("attention_mask")
-    if states.ndim == 3 and mask is not None:
-        return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     return states[:, leading_tokens(network, layer) :].mean(1) if states.ndim == 3 else states

@@ -11,21 +11,21 @@ from torch import Tensor
 
 from service.errors import BadInput, UnknownName
 from service.networks.class_labels import class_names, class_numbers
-from service.networks.edit_cases import VALIDATION_SEED, Cases, CaseSets, Unrelated, logits_of
+from service.networks.edit_cases import VALIDATION_SEED, Cases, CaseSets, Unrelated, scores_of
 from service.networks.edit_tasks import ImagesAsked, Task
-from service.networks.image_corruptions import corrupted
 from service.networks.image_datasets import ImageItems
 from service.networks.image_styles import styled
 from service.networks.loading import Network
 from service.networks.pictures import Pixels
-from service.networks.robustness import item_seed
+from service.networks.robustness import corrupted_images
+from service.networks.vision import VisionNetwork
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDraw:
     """The images of a task, and the class that each of the dataset's is."""
 
-    network: Network
+    network: VisionNetwork
     items: ImageItems
     asked: ImagesAsked
     labels: Mapping[int, int]
@@ -66,10 +66,7 @@ class ImageDraw:
         plain = [self.items.image(item) for item in ids]
         changed = plain if style is None else [styled(pixels, style) for pixels in plain]
         if severity:
-            changed = [
-                corrupted(pixels, family, severity, item_seed(seed, item))
-                for pixels, item in zip(changed, ids, strict=True)
-            ]
+            changed = corrupted_images(changed, ids, family, severity, seed)
         targets = torch.tensor([self.labels[item] if own else self.target(item) for item in ids])
         originals = None if style is None or self.asked.target is not None else self.read(plain)
         return Cases(self.read(changed), targets.to(self.network.device), originals)
@@ -80,9 +77,7 @@ class ImageDraw:
 
     def read(self, pixels: Sequence[Pixels]) -> dict[str, Tensor]:
         """Images as the network reads them, on its device."""
-        weight = next(self.network.module.parameters())
-        ready: Tensor = self.network.processor(pixels)  # type: ignore[attr-defined]
-        return {"pixel_values": ready.to(weight.device, weight.dtype)}
+        return self.network.inputs(pixels)
 
 
 def class_number(items: ImageItems, named: str | int | None) -> int:
@@ -95,7 +90,7 @@ def class_number(items: ImageItems, named: str | int | None) -> int:
 
 def image_case_sets(network: Network, task: Task, items: ImageItems, seed: int) -> CaseSets:
     """The cases of a task of images. Raises BadInput, UnknownName."""
-    if task.images is None or not isinstance(items, ImageItems):
+    if task.images is None or not isinstance(items, ImageItems) or not isinstance(network, VisionNetwork):
         raise BadInput(f"{network.checkpoint.label} reads images, and {task.dataset} is a dataset of texts")
     asked, labels = task.images, class_numbers(items)
     draw = ImageDraw(network, items, asked, labels)
@@ -157,7 +152,7 @@ def _others(draw: ImageDraw, seed: int) -> tuple[list[int], list[int]]:
 
 @torch.no_grad()
 def _refuse_classes(network: Network, items: ImageItems, cases: Cases) -> None:
-    known = logits_of(network, cases.rows([0]).inputs).shape[-1]
+    known = scores_of(network, cases.rows([0]).inputs).shape[-1]
     largest = int(cases.targets.max())
     if largest >= known:
         named = next(name for name, number in class_names(items).items() if number == largest)

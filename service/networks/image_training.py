@@ -13,6 +13,7 @@ from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
 from service.errors import BadInput
 from service.networks.image_datasets import ImageItems
+from service.networks.output_functions import logits_of
 from service.networks.processors import HubProcessor, Processor
 from service.networks.threads import working_threads
 from service.networks.training import save_checkpoint, scheduled_rate, seeded
@@ -119,7 +120,7 @@ def image_steps(
             rate = scheduled_rate(step, recipe.steps, recipe.warmup, recipe.learning_rate, recipe.final_share)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss = cross_entropy(logits_of(module, inputs[rows]), targets[rows])
+            loss = cross_entropy(logits_of(module(inputs[rows])), targets[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
@@ -137,20 +138,13 @@ def _orders(count: int, recipe: ImageRecipe) -> Iterator[Tensor]:
         yield from (order[start : start + size] for start in range(0, count - size + 1, size))
 
 
-def logits_of(module: Any, pixels: Tensor) -> Tensor:
-    """A classifier's scores (images, classes) of images, whether it gives them bare or as transformers does."""
-    output = module(pixels)
-    scores: Tensor = output if isinstance(output, Tensor) else output.logits
-    return scores
-
-
 @torch.no_grad()
 def predictions(network: VisionNetwork, items: ImageItems, item_ids: Sequence[int]) -> dict[int, int]:
     """The class that a network tells of each item."""
     told: dict[int, int] = {}
     weight = next(network.module.parameters())
     for group, pixels in items.batches(network, BATCH, item_ids):
-        found = logits_of(network.module, pixels.to(weight)).argmax(1)
+        found = logits_of(network.module(pixels.to(weight))).argmax(1)
         told |= dict(zip(group, found.tolist(), strict=True))
     return told
 

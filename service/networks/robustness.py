@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,10 +14,9 @@ from torch.nn.functional import cross_entropy
 from service.edit_results import Predictions
 from service.errors import BadInput
 from service.networks.batches import CPU_BATCH, padded
-from service.networks.datasets import TokenWindow
-from service.networks.edit_cases import logits_of
+from service.networks.datasets import TokenWindow, tokenised
+from service.networks.edit_cases import scores_of
 from service.networks.image_corruptions import corrupted
-from service.networks.image_datasets import ImageItems
 from service.networks.loading import Network
 from service.networks.pictures import Pixels
 from service.networks.text_corruptions import corrupted_text
@@ -33,24 +31,12 @@ def item_seed(seed: int, item: int) -> int:
     return int(np.random.SeedSequence((seed, item)).generate_state(1)[0])
 
 
-def image_predictions(
-    network: Network,
-    items: ImageItems,
-    item_ids: Sequence[int],
-    labels: Mapping[int, int],
-    family: str,
-    severity: int,
-    seed: int = 0,
-) -> Predictions:
-    """What an image classifier tells of corrupted images, each against its label; each is a group of its own.
-
-    An image is corrupted as it lies in the dataset, before the network's processor sees it. Raises UnknownName, BadInput.
-    """
-    unlabelled = [item for item in item_ids if item not in labels]
-    if unlabelled:
-        raise BadInput(f"image {unlabelled[0]} has no label: robustness needs one of each image")
-    images = [corrupted(items.image(item), family, severity, item_seed(seed, item)) for item in item_ids]
-    return pixel_predictions(network, images, [labels[item] for item in item_ids], item_ids)
+def corrupted_images(
+    images: Sequence[Pixels], item_ids: Sequence[int], family: str, severity: int, seed: int = 0
+) -> list[Pixels]:
+    """Images as they come out of a corruption, each by the seed of its item. Raises UnknownName, BadInput."""
+    seeds = [item_seed(seed, item) for item in item_ids]
+    return [corrupted(pixels, family, severity, own) for pixels, own in zip(images, seeds, strict=True)]
 
 
 def pixel_predictions(
@@ -65,10 +51,10 @@ def pixel_predictions(
         )
     found = []
     for start in range(0, len(images), IMAGES):
-        pixels = network.processor(images[start : start + IMAGES]).to(network.device)
+        inputs = network.inputs(images[start : start + IMAGES])
         wanted = torch.tensor(targets[start : start + IMAGES])
         with torch.inference_mode():
-            logits = logits_of(network, {"pixel_values": pixels})
+            logits = scores_of(network, inputs)
         _refuse_classes(wanted, logits.shape[-1], network)
         found.append(judged(logits, wanted.to(logits.device), torch.tensor(groups[start : start + IMAGES])))
     return joined(found)
@@ -110,17 +96,17 @@ def text_predictions(network: Network, texts: Sequence[str], family: str, severi
 def _halved(network: Network, text: str, family: str, severity: int, seed: int) -> tuple[Half, Half] | None:
     """The tokens of the corrupted first half and those of the untouched second one; None for a text that has no two halves."""
     longest = None if network.max_length is None else max(network.max_length * 2 // 3, 2)
-    ids, starts, ends, special = _tokens(network.tokenizer, text, longest)
-    body = np.flatnonzero(~special)
+    whole = tokenised(network.tokenizer, 0, text, longest)
+    body = np.flatnonzero(~whole.special)
     if len(body) < 2:
         return None
-    cut = _cut(text, starts[body], ends[body])
-    second = ids[body[cut:]]
-    spoiled = corrupted_text(text[: ends[body[cut - 1]]], family, severity, seed)
-    found, _, _, added = _tokens(network.tokenizer, spoiled, None)
-    plain = np.flatnonzero(~added)
-    lead = found[: plain[0]] if len(plain) else found[:1]
-    first = found[plain]
+    ends = whole.char_end[body]
+    cut = _cut(text, ends)
+    second = whole.token_ids[body[cut:]]
+    spoiled = tokenised(network.tokenizer, 0, corrupted_text(text[: ends[cut - 1]], family, severity, seed), None)
+    plain = np.flatnonzero(~spoiled.special)
+    lead = spoiled.token_ids[: plain[0] if len(plain) else 1]
+    first = spoiled.token_ids[plain]
     if network.max_length is not None:
         room = network.max_length - len(second) - len(lead)
         first = first[max(len(first) - room, 0) :]
@@ -128,24 +114,13 @@ def _halved(network: Network, text: str, family: str, severity: int, seed: int) 
     return (before, second) if len(before) else None
 
 
-def _cut(text: str, starts: Half, ends: Half) -> int:
-    """Before which token a text is halved: the first of the second half that follows white space or begins with it; the middle
-    one where there is none."""
-    middle = len(starts) // 2
-    for place in range(middle, len(starts)):
-        if text[ends[place - 1] : starts[place] + 1].strip() != text[ends[place - 1] : starts[place] + 1]:
-            return place
-    return middle
-
-
-def _tokens(tokenizer: Any, text: str, longest: int | None) -> tuple[Half, Half, Half, NDArray[np.bool_]]:
-    """Token ids, where each starts and ends in the text, and whether it is one of the tokenizer's own."""
-    encoded = tokenizer(
-        text, return_offsets_mapping=True, truncation=longest is not None, max_length=longest, verbose=False
+def _cut(text: str, ends: Half) -> int:
+    """Before which token a text is halved: the first of the second half before which, or with which, white space begins; the
+    middle one where there is none."""
+    middle = len(ends) // 2
+    return next(
+        (place for place in range(middle, len(ends)) if text[ends[place - 1] : ends[place - 1] + 1].isspace()), middle
     )
-    ids = np.array(encoded["input_ids"], dtype=np.int64)
-    offsets = np.array(encoded["offset_mapping"], dtype=np.int64).reshape(len(ids), 2)
-    return ids, offsets[:, 0], offsets[:, 1], np.isin(ids, tokenizer.all_special_ids)
 
 
 def _next_tokens(network: Network, group: Sequence[tuple[int, Half, Half]]) -> list[Predictions]:
@@ -153,10 +128,10 @@ def _next_tokens(network: Network, group: Sequence[tuple[int, Half, Half]]) -> l
     windows = [_window(place, np.concatenate(halves)) for place, *halves in group]
     inputs = padded(windows, network.tokenizer.pad_token_id or 0, network.device)
     with torch.inference_mode():
-        output: Any = network.read(inputs)
+        scores = scores_of(network, inputs)
     found = []
     for row, (place, first, second) in enumerate(group):
-        logits = output.logits[row, len(first) - 1 : len(first) + len(second) - 1].float()
+        logits = scores[row, len(first) - 1 : len(first) + len(second) - 1]
         targets = torch.from_numpy(second).to(logits.device)
         found.append(judged(logits, targets, torch.full((len(second),), place)))
     return found
@@ -179,17 +154,14 @@ def judged(
         loss=cross_entropy(logits, targets, reduction="none").cpu(),
         confidence=confidence.cpu(),
         groups=groups,
-        told=told.cpu(),
     )
 
 
 def joined(found: Sequence[Predictions]) -> Predictions:
     """Predictions one after another."""
-    told = [one.told for one in found if one.told is not None]
     return Predictions(
         correct=torch.cat([one.correct for one in found]),
         loss=torch.cat([one.loss for one in found]),
         confidence=torch.cat([one.confidence for one in found]),
         groups=torch.cat([one.groups for one in found]),
-        told=torch.cat(told) if len(told) == len(found) else None,
     )

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from service.networks.edit_cases import NOT_ASKED, logits_of
+from service.networks.edit_cases import NOT_ASKED, scores_of
 from service.networks.loading import Network
 from service.networks.subject_prompts import PromptRows, SubjectPrompt, prompt_rows
 
@@ -70,7 +70,7 @@ def fitted_change(
     kept = change.detach().clone()
     for step in range(descent.steps + 1):
         with adding(module, change, rows):
-            scores = logits_of(network, rows.inputs)
+            scores = scores_of(network, rows.inputs)
         told = scores[-1, len(neutral) - 1].log_softmax(-1)
         before = told.detach() if before is None else before
         nats = _nats(scores, rows)

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from service.errors import BadInput
-from service.networks.edit_cases import NOT_ASKED, Cases, logits_of
+from service.networks.edit_cases import NOT_ASKED, Cases, scores_of
 from service.networks.edit_settings import refuse_cases
 from service.networks.loading import Network
 
@@ -137,7 +137,7 @@ def random_prefixes(network: Network, seed: int) -> list[Int[Tensor, " tokens"]]
     if start is not None:
         said.fill_(start)
     for _ in range(longest):
-        scores = logits_of(network, {"input_ids": said.to(network.device)})[:, -1].cpu()
+        scores = scores_of(network, {"input_ids": said.to(network.device)})[:, -1].cpu()
         drawn = torch.multinomial(scores[:, : len(tokenizer)].nan_to_num().softmax(-1), 1, generator=generator)
         said = torch.cat([said, drawn], dim=1)
     stop = torch.tensor(tokenizer(".\n", add_special_tokens=False)["input_ids"], dtype=torch.long)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from service.networks.loading import (
     naming_unloadable,
     refuse_dtype,
 )
+from service.networks.pictures import Pixels
 from service.networks.processors import HubProcessor, Processor
 from service.networks.vision_layers import VisionLayers, find_vision_layers, hidden_width
 from service.results import NetworkFacts
@@ -51,6 +53,11 @@ class VisionNetwork(Network):
         last = self.blocks.layers
         streams: list[Stream] = ["embedding", *last * ["residual"], "final"]  # type: ignore[list-item]
         return tuple((depth, streams[depth], entry) for depth, entry in enumerate(self.found.entries))
+
+    def inputs(self, images: Sequence[Pixels]) -> dict[str, Tensor]:
+        """Images as the module reads them, on its device: ``pixel_values``. Raises BadInput."""
+        weight = next(self.module.parameters())
+        return {"pixel_values": self.processor(images).to(weight.device, weight.dtype)}
 
     def read(self, inputs: dict[str, Tensor]) -> Any:
         """The module's output for ``pixel_values`` (images, channels, height, width) on its device."""

@@ -31,11 +31,6 @@ class Strip:
     title: str
     items: tuple[Item, ...]
 
-    @property
-    def is_of_pictures(self) -> bool:
-        """Whether there is nothing to read."""
-        return all(item.words is None for item in self.items)
-
 
 @dataclass(frozen=True)
 class Shown:

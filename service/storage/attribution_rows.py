@@ -12,7 +12,7 @@ from service.results import NetworkFacts
 from service.storage import ledger
 from service.storage.attribution_scores import StoredScores
 from service.storage.database import OnWait, Store, looking
-from service.storage.rows import Run, checkpoint_row, dataset_row, model_row, record_tables, run_row
+from service.storage.rows import Run, record_tables, run_row, subject_tables
 from service.subjects import Checkpoint, Dataset
 
 KNOWN = text(
@@ -156,13 +156,9 @@ def record_attributions(
     Raises NetworkMismatch or BadInput where a name stands for something else already, StoreBusy, StoreNotWritable,
     StoreUnreachable, StoreCorrupt.
     """
-    models = {checkpoint.model: model_row(checkpoint, facts) for checkpoint, facts in networks}
-    checkpoints = {one.checkpoint_id: checkpoint_row(one, facts) for one, facts in networks}
     own = {"run_id": run.run_id}
     tables: dict[str, Sequence[Mapping[str, Any]]] = {
-        "models": list(models.values()),
-        "checkpoints": list(checkpoints.values()),
-        "datasets": [dataset_row(one) for one in {one.name: one for one in datasets}.values()],
+        **subject_tables(networks, datasets),
         "attribution_runs": [own | one.row for one in found],
         "attributions": [
             own | {"attribution_id": one.attribution_id} | vars(extreme) for one in found for extreme in one.extremes

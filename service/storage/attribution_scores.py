@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from service.errors import SummaryCorrupt, SummaryMissing
 from service.storage import drafts, places
-from service.storage.faults import naming_faults
-from service.storage.objects import ObjectPath
 from service.storage.store import Store
 
 COLUMNS = ("target_item", "train_item", "score")
@@ -53,14 +51,10 @@ class StoredScores:
 
 def write_scores(store: Store, name: str, scores: Scores, about: Mapping[str, Any] | None = None) -> StoredScores:
     """Put scores into the store under a name and the digest of what they are. Raises StoreNotWritable, StoreUnreachable."""
-    area, body = store.attributions, _encoded(scores, about or {})
+    body = _encoded(scores, about or {})
     digest = drafts.digest_of(body)
     stored = StoredScores(f"{name}-{digest[:8]}.parquet", digest)
-    if isinstance(area, ObjectPath):
-        (area / stored.path).write_bytes(body)
-        return stored
-    with naming_faults(store.name):
-        drafts.put_whole(area, area / stored.path, body)
+    places.put_whole(store.attributions, stored.path, body, store.name)
     return stored
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.errors import SummaryCorrupt, SummaryMissing
-from service.storage import drafts
-from service.storage.faults import naming_faults
-from service.storage.objects import ObjectPath
+from service.storage import drafts, places
 from service.storage.store import Store
 from service.subjects import Edit
 
@@ -26,12 +24,7 @@ def write_delta(store: Store, edit: Edit, body: bytes) -> StoredDelta:
     Raises StoreNotWritable, StoreUnreachable.
     """
     stored = StoredDelta(edit.relative_path, drafts.digest_of(body))
-    area = store.edits
-    if isinstance(area, ObjectPath):
-        (area / stored.path).write_bytes(body)
-        return stored
-    with naming_faults(store.name):
-        drafts.put_whole(area, area / stored.path, body)
+    places.put_whole(store.edits, stored.path, body, store.name)
     return stored
 
 

@@ -14,7 +14,7 @@ from service.results import NetworkFacts
 from service.storage import ledger
 from service.storage.database import OnWait, Store, looking
 from service.storage.edit_deltas import StoredDelta
-from service.storage.rows import Run, checkpoint_row, dataset_row, model_row, record_tables, run_row
+from service.storage.rows import Run, record_tables, run_row, subject_tables
 from service.subjects import Checkpoint, Dataset, Edit
 
 Rows = Sequence[Mapping[str, Any]]
@@ -223,9 +223,7 @@ def _record(
     """Record a run on one checkpoint with its subjects and these rows, to which the run's id is added."""
     about = {"checkpoint_id": checkpoint.checkpoint_id, "dataset": datasets[0].name if datasets else None}
     found: dict[str, Rows] = {
-        "models": [model_row(checkpoint, facts)],
-        "checkpoints": [checkpoint_row(checkpoint, facts)],
-        "datasets": [dataset_row(one) for one in {one.name: one for one in datasets}.values()],
+        **subject_tables([(checkpoint, facts)], datasets),
         **{name: [{**row, "run_id": run.run_id} for row in rows] for name, rows in tables.items()},
         "runs": [run_row(run, run.seconds) | about],
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from service.storage import drafts
+from service.storage.faults import naming_faults
 from service.storage.objects import ObjectPath
 
 Place = Path | ObjectPath
@@ -38,6 +39,18 @@ def folders(place: Place) -> set[str]:
     if not place.is_dir():
         return set()
     return {entry.name for entry in os.scandir(place) if entry.name != drafts.FOLDER and entry.is_dir()}
+
+
+def put_whole(area: Place, name: str, body: bytes, store: str) -> None:
+    """Put a file in its place below an area, whole or not at all; what is there is replaced. `store` is named in the errors.
+
+    Raises StoreNotWritable, StoreUnreachable.
+    """
+    if isinstance(area, ObjectPath):
+        (area / name).write_bytes(body)
+        return
+    with naming_faults(store):
+        drafts.put_whole(area, area / name, body)
 
 
 def are_files(place: Place, names: Sequence[str]) -> bool:

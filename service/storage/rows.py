@@ -130,6 +130,17 @@ def metric_table(run_id: str, results: Sequence[LayerResult]) -> pa.Table:
     return pa.table(columns, schema=ledger.arrow_schema(metadata.tables["layer_metrics"]))
 
 
+def subject_tables(
+    networks: Sequence[tuple[Checkpoint, NetworkFacts]], datasets: Sequence[Dataset]
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """What the tables of models, checkpoints and datasets hold of what a run was of, each once."""
+    models = {checkpoint.model: model_row(checkpoint, facts) for checkpoint, facts in networks}
+    checkpoints = {checkpoint.checkpoint_id: checkpoint_row(checkpoint, facts) for checkpoint, facts in networks}
+    named = {dataset.name: dataset_row(dataset) for dataset in datasets}
+    found = {"models": models, "checkpoints": checkpoints, "datasets": named}
+    return {table: list(rows.values()) for table, rows in found.items()}
+
+
 def model_row(checkpoint: Checkpoint, facts: NetworkFacts) -> dict[str, Any]:
     """What the table of models holds of a checkpoint's."""
     return {

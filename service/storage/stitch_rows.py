@@ -11,7 +11,7 @@ from sqlalchemy import text
 from service.results import NetworkFacts, StitchResult
 from service.storage import ledger
 from service.storage.database import OnWait, Store, looking
-from service.storage.rows import Run, checkpoint_row, dataset_row, model_row, record_tables, run_row
+from service.storage.rows import Run, record_tables, run_row, subject_tables
 from service.subjects import Checkpoint, Dataset
 
 KNOWN = text(
@@ -74,13 +74,9 @@ def stitch_tables(found: Stitched) -> dict[str, Sequence[Mapping[str, Any]]]:
         "dataset": found.dataset.name,
         "run_id": found.run.run_id,
     }
-    models = {checkpoint.model: model_row(checkpoint, facts) for checkpoint, facts in found.ends}
-    checkpoints = {one.checkpoint_id: checkpoint_row(one, facts) for one, facts in found.ends}
     about = {"checkpoint_id": first.checkpoint_id, "dataset": found.dataset.name}
     return {
-        "models": list(models.values()),
-        "checkpoints": list(checkpoints.values()),
-        "datasets": [dataset_row(found.dataset)],
+        **subject_tables(found.ends, [found.dataset]),
         "stitches": [shared | _columns(one, OF_RESULT + JUDGED) for one in found.results],
         "stitch_curves": [
             shared | _columns(one, OF_RESULT) | vars(point) for one in found.results for point in one.curve
