@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import NoReturn
 
 import httpx
 from prefect.events.worker import EventsWorker
@@ -141,6 +142,14 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         child.wait()
     if child.stdin is not None:
         child.stdin.close()
+
+
+def leave_untold() -> NoReturn:
+    """End this process, all of whose work is done: by itself it would first try for eight seconds an event to tell a server
+    that is away."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end_with_parent() -> None:

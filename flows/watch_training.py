@@ -107,9 +107,9 @@ def watch_training(
         return watch.run(stopping)
 
 
-def watch_here(listener: Callable[[News], None], **parameters: Any) -> None:
-    """`watch_training` in this process, until the first SIGTERM or Ctrl-C; `listener` is told what it sees. Raises what the
-    flow does."""
+def watch_here(listener: Callable[[News], None], **parameters: Any) -> bool:
+    """`watch_training` in this process, until the first SIGTERM or Ctrl-C; `listener` is told what it sees. Whether the
+    Prefect server was told of the end. Raises what the flow does."""
     heard: set[Kind] = set()
 
     def hear(news: News) -> None:
@@ -123,3 +123,5 @@ def watch_here(listener: Callable[[News], None], **parameters: Any) -> None:
             if "stopped" not in heard or not is_absence(error):
                 raise
             hear(News("problem", "the Prefect server does not answer, and was not told of the end"))
+            return False
+    return True

@@ -60,10 +60,11 @@ def watch(
     }
     ask(dataset, **question)
     find_training(str(folder), name)
+    from flows.prefect_server import leave_untold
     from flows.watch_training import watch_here
 
     with listening(_show_waiting):
-        watch_here(
+        told = watch_here(
             _show_as_json if json else _show,
             folder=str(folder),
             dataset=dataset,
@@ -80,6 +81,8 @@ def watch(
             store=settings.store_name,
             lock_wait=settings.lock_wait,
         )
+    if not told:
+        leave_untold()
 
 
 def _show(news: News) -> None:

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 180  # seconds for what a busy machine does in a few
 IMPORTED = [
     "service.cli",  # first: it says how threads wait, before torch is there
     "flows.measure_layers",
@@ -79,11 +80,11 @@ class CommandProcess:
         """The exit status, None while it runs."""
         return self.returncode
 
-    def wait(self, timeout: float | None = None) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """The exit status when it has ended. Raises subprocess.TimeoutExpired."""
         self._process.join(timeout)
         if self.returncode is None:
-            raise subprocess.TimeoutExpired("isoscope", timeout or 0)
+            raise subprocess.TimeoutExpired("isoscope", timeout)
         return self.returncode
 
     def send_signal(self, number: int) -> None:

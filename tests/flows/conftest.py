@@ -16,9 +16,12 @@ from typer.testing import CliRunner
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[str]:
-    """A real Prefect server on loopback, and its address."""
-    with prefect_test_harness(server_startup_timeout=120):
-        yield str(PREFECT_API_URL.value())
+    """A real Prefect server on loopback, and its address. It keeps connections longer than its clients do: a question that
+    comes while one is being closed is lost, which matters where a test lets nothing be asked twice."""
+    with pytest.MonkeyPatch.context() as given:
+        given.setenv("UVICORN_TIMEOUT_KEEP_ALIVE", "300")
+        with prefect_test_harness(server_startup_timeout=120):
+            yield str(PREFECT_API_URL.value())
 
 
 @pytest.fixture(scope="session")

@@ -51,4 +51,5 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while sent := source.recv(65536):
             target.sendall(sent)
+    with suppress(OSError):  # also where the source was reset, for which the target would wait until it gives up
         target.shutdown(socket.SHUT_WR)

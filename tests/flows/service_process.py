@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from command_process import PATIENCE
 
 from service.storage.locking import Patience, exclusive
 
 UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """The first answer of `condition` that is true; fails saying for `what` it waited."""
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], Any], what: str, said: Callable[[], str] = str) -> Any:
+    """The first answer of `condition` that is true; fails telling for `what` it waited, and what was `said` meanwhile."""
+    deadline = time.monotonic() + PATIENCE
     while not (answer := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}; {said()}"
         time.sleep(0.05)
     return answer
 
@@ -88,7 +89,7 @@ class ServiceProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        until(lambda: "watched at" in self.said() or self.process.poll() is not None, "the service to begin", 120)
+        until(lambda: "watched at" in self.said() or self.process.poll() is not None, "the service to begin", self.said)
         assert self.process.poll() is None, self.said()
 
     def said(self) -> str:
@@ -99,7 +100,7 @@ class ServiceProcess:
         """Send a signal and wait; the exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
     def child(self, command: str) -> int:
         """The process that it started with `command`."""
@@ -133,9 +134,9 @@ class ServiceProcess:
         """A run as it is now."""
         return self.ask(f"flow_runs/{run_id}").json()
 
-    def finished(self, run_id: str, seconds: float = 60) -> dict[str, Any]:
+    def finished(self, run_id: str) -> dict[str, Any]:
         """A run once it has ended."""
-        until(lambda: self.run(run_id)["state_type"] not in UNFINISHED, f"the end of a run; {self.said()}", seconds)
+        until(lambda: self.run(run_id)["state_type"] not in UNFINISHED, "the end of a run", self.said)
         return self.run(run_id)
 
     def artifacts(self, run_id: str) -> list[dict[str, Any]]:
@@ -145,6 +146,6 @@ class ServiceProcess:
     @contextmanager
     def held_after(self, rows: int) -> Iterator[None]:
         """Hold the store, as another writer would, from when its ledger has as many entries: a run stays where it is."""
-        until(lambda: len(list(self.store.glob("ledger/*"))) >= rows, f"{rows} entries of the ledger; {self.said()}")
+        until(lambda: len(list(self.store.glob("ledger/*"))) >= rows, f"{rows} entries of the ledger", self.said)
         with exclusive(self.store / "isoscope.lock", Patience(30)):
             yield

@@ -76,5 +76,5 @@ def test_the_automation_in_the_docs_is_taken_by_a_server_and_sends_a_message_whe
             return bool(received)
 
         until(a_message_of_a_spike, "the message")
-    assert all(re.fullmatch(r"at step 8\d: 9.5, expected 2.0", one["body"]) for one in received), received
+    assert all(re.fullmatch(r"at step \d+: 9.5, expected 2.0", one["body"]) for one in received), received
     assert all("Loss spike in my-training" in one["subject"] for one in received), received

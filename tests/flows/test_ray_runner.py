@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from command_process import CommandProcess
+from command_process import PATIENCE, CommandProcess
 from s3_server import Gate, S3Server
 
 from flows.measure_layers import measure_layers
@@ -92,12 +92,12 @@ def test_a_worker_killed_while_it_writes_is_replaced_and_leaves_no_half_summary(
         arguments = ["shape", str(decoder_folder), "--revision", "step64", *QUICK, "--runner", "ray"]
         told = {"ISOSCOPE_STORE": store + through_gate, "PREFECT_API_URL": prefect_server}
         with CommandProcess(*arguments, "--ray-address", cluster, "--json", **told) as child:
-            assert gate.reached.wait(60), child.stderr
+            assert gate.reached.wait(PATIENCE), child.stderr
             (worker,) = measuring_workers()
             worker.kill()
             gate.opened.set()
             assert [key for key in s3.keys(bucket) if key.endswith(".parquet")] == []
-            child.wait(90)
+            child.wait()
     assert (child.returncode, child.stderr) == (0, "")
     (measured,) = json.loads(child.stdout)[0]["measured"]
     assert measured["network_loaded"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from command_process import PATIENCE
 from service_process import ServiceProcess, children, is_alive, until
 
 from flows.serving import Service, serve
@@ -135,11 +136,11 @@ def test_a_watch_that_is_cancelled_lets_go_of_its_folder(
     shutil.copytree(decoder_folder / "step0", folder / "step0")
     asked = {"sample": 128, "measures": ["anisotropy", "twonn"], "every": 0.2}
     run = service.begin("watch-training", folder=str(folder), **asked)
-    until(lambda: len(list(service.store.glob("ledger/*"))) > begun, f"a measured checkpoint; {service.said()}")
+    until(lambda: len(list(service.store.glob("ledger/*"))) > begun, "a measured checkpoint", service.said)
     (lock,) = service.store.glob("watch-*.lock")
     assert lock_holder(lock)
     service.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-    assert service.finished(run, 60)["state_name"] == "Cancelled"
+    assert service.finished(run)["state_name"] == "Cancelled"
     until(lambda: lock_holder(lock) is None, "the end of the watch")
     until(lambda: "prefect.engine" not in str(children(service.process.pid)), "the end of the watch's process")
     unread = "published is old"  # it may have been about to publish
@@ -168,7 +169,7 @@ def test_killed_in_mid_run_with_times_missed_it_starts_again_runs_one_of_them_an
         service.ask(f"deployments/{service.deployment()['id']}/schedule", times)
         service.end(signal.SIGKILL)
         os.kill(run, signal.SIGKILL)
-        until(lambda: not is_alive(server), "the end of the server", 20)
+        until(lambda: not is_alive(server), "the end of the server")
     service.start(SCHEDULE.format(model=decoder_folder))
     state = service.run(left)["state"]
     assert (state["type"], "running it again measures the rest" in state["message"]) == ("CRASHED", True)
@@ -176,8 +177,8 @@ def test_killed_in_mid_run_with_times_missed_it_starts_again_runs_one_of_them_an
     with service.held_after(begun + 1):
         server, run = service.child("flows.prefect_server"), service.child("prefect.engine")
         service.process.send_signal(signal.SIGTERM)
-        until(lambda: not is_alive(run), f"the end of the run; {service.said()}")
-    assert service.process.wait(60) == 0  # with the store free again it publishes what the run has recorded
+        until(lambda: not is_alive(run), "the end of the run", service.said)
+    assert service.process.wait(PATIENCE) == 0  # with the store free again it publishes what the run has recorded
     assert service.said().endswith("stopped\n")
     assert not is_alive(server)
     assert not is_alive(run)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_process import PATIENCE
 from server_link import Link
 from service_process import until
 from training_process import WatchProcess, training
@@ -40,8 +41,8 @@ def test_beside_a_real_training_every_checkpoint_is_measured_once_and_its_losses
     trainer = training(folder, pause=0.4, steps=16, save=4)
     until(lambda: (folder / "checkpoint-4").is_dir() or trainer.poll() is not None, "the first checkpoint")
     with WatchProcess(folder, store, prefect_server, "--until-idle", "3", "--json") as watch:
-        assert watch.wait(120) == 0, watch.said()
-    assert trainer.wait(1) == 0
+        assert watch.wait() == 0, watch.said()
+    assert trainer.wait(PATIENCE) == 0
     news = [json.loads(line) for line in watch.said().splitlines()]
     assert [one["step"] for one in news if one["kind"] == "measured"] == [4, 8, 12, 16]
     assert not [one for one in news if one["kind"] in ("problem", "left out")], news
@@ -71,15 +72,15 @@ def test_told_to_stop_it_finishes_its_checkpoint_and_started_again_it_waits_for_
     for step in ("step0", "step1"):
         shutil.copytree(decoder_folder / step, folder / step)
     with WatchProcess(folder, store, prefect_server) as watch:
-        until(lambda: list(store.glob("activations/**/*.parquet")), "a checkpoint in the middle")
+        until(lambda: list(store.glob("activations/**/*.parquet")), "a checkpoint in the middle", watch.said)
         assert watch.end(signal.SIGINT) == 0, watch.said()
     assert watch.said().splitlines()[-1].startswith("stopped: 1 checkpoints measured")
     assert rows(store, "select distinct step from lab.anisotropy_by_layer") == [(0,)]
     with WatchProcess(folder, store, prefect_server) as watch:
-        until(measured(watch, "tiny step1"), "the second checkpoint")
+        until(measured(watch, "tiny step1"), "the second checkpoint", watch.said)
         refuse_a_second(isoscope, watch, folder, store)
         copy_in_pieces(watch, decoder_folder / "step16", folder / "step16")
-        until(measured(watch, "tiny step16"), "the third checkpoint")
+        until(measured(watch, "tiny step16"), "the third checkpoint", watch.said)
         (folder / "step64").mkdir()
         shutil.copy(decoder_folder / "step64" / "config.json", folder / "step64")
         assert watch.end(signal.SIGTERM) == 0, watch.said()
@@ -113,10 +114,10 @@ def test_without_its_prefect_server_it_goes_on_measuring(
         Link(prefect_server) as link,
         WatchProcess(folder, store, link.api, PREFECT_CLIENT_MAX_RETRIES="0") as watch,
     ):
-        until(measured(watch, "tiny step0"), f"the first checkpoint; {watch.said()}")
+        until(measured(watch, "tiny step0"), "the first checkpoint", watch.said)
         link.cut()
         shutil.copytree(decoder_folder / "step16", folder / "step16")
-        until(measured(watch, "tiny step16"), f"a checkpoint without a server; {watch.said()}")
+        until(measured(watch, "tiny step16"), "a checkpoint without a server", watch.said)
         assert watch.end(signal.SIGTERM) == 0, watch.said()
         assert "the Prefect server does not answer, and was not told of the end" in watch.said()
     query = "select step, count(*) from lab.runs where step is not null group by 1 order by 1"

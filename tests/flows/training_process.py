@@ -60,4 +60,4 @@ class WatchProcess(CommandProcess):
     def end(self, number: int) -> int:
         """Send a signal and wait; the exit status."""
         self.send_signal(number)
-        return self.wait(60)
+        return self.wait()
