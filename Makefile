@@ -2,13 +2,16 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# dozens of processes would each compile the sources anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench clean
 
 demo: .venv/isoscope
 	.venv/bin/isoscope demo
 
 test: .venv/isoscope-test
-	.venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/isoscope-check
 	.venv/bin/ruff check service flows migrations tests benchmarks

@@ -16,9 +16,16 @@ from s3_server import S3Server, running_s3_server
 import service  # noqa: F401  before torch: it says how threads wait
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # also of what the tests start
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: its children would not hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 install_import_hook("service.measures", "beartype.beartype")  # before any test module imports a measure
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that mostly wait for others, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_object_stores.py", "test_killed_writers.py"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -45,15 +45,24 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, streams
 class CommandProcess:
     """``isoscope`` with arguments, beside this process: waited for and signalled as a ``subprocess.Popen`` is."""
 
-    def __init__(self, *arguments: str, merged: bool = False, **environment: str) -> None:
-        """Start it; `merged`: what it says on its standard error stands in `stdout` too, where it was said."""
+    def __init__(
+        self,
+        *arguments: str,
+        merged: bool = False,
+        folder: Path = ROOT,
+        unset: str | tuple[str, ...] = (),
+        **environment: str,
+    ) -> None:
+        """Start it in `folder`; `merged`: what it says on its standard error stands in `stdout` too, where it was said;
+        `unset`: how the names of variables begin that it is not to have of this process."""
         self._folder = tempfile.TemporaryDirectory(prefix="isoscope-command-")
         self._streams = tuple(Path(self._folder.name, "stdout" if merged else name) for name in ("stdout", "stderr"))
         self._said: tuple[str, ...] = ()
         # Prefect reads these when it is imported, and the command sets them before that
         quiet = {f"PREFECT_LOGGING_{name}": "CRITICAL" for name in ("HANDLERS_CONSOLE_LEVEL", "INTERNAL_LEVEL")}
         os.environ.update(quiet)
-        told = (list(arguments), {**os.environ, **environment}, str(ROOT), tuple(map(str, self._streams)))
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
+        told = (list(arguments), {**inherited, **environment}, str(folder), tuple(map(str, self._streams)))
         self._process = FORKING.Process(target=_run, args=told)
         self._process.start()
         self.pid = int(self._process.pid or 0)

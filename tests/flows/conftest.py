@@ -20,6 +20,7 @@ def prefect_server() -> Iterator[str]:
     comes while one is being closed is lost, which matters where a test lets nothing be asked twice."""
     with pytest.MonkeyPatch.context() as given:
         given.setenv("UVICORN_TIMEOUT_KEEP_ALIVE", "300")
+        given.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         with prefect_test_harness(server_startup_timeout=120):
             yield str(PREFECT_API_URL.value())
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from command_process import PATIENCE
+from command_process import PATIENCE, ROOT, CommandProcess
 
 from service.storage.locking import Patience, exclusive
 
@@ -58,49 +56,30 @@ class ServiceProcess:
         self.store = folder / "store"
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self.log = folder / "serve.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: CommandProcess | None = None
 
     def start(self, schedules: str = "") -> None:
         """Start it and wait until it serves."""
         (self.folder / "isoscope.toml").write_text(schedules)
-        own = {"PREFECT_HOME": str(self.folder / "prefect"), "ISOSCOPE_STORE": str(self.store)}
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "service.cli",
-                    "serve",
-                    "--with-server",
-                    "--limit",
-                    "2",
-                    "--port",
-                    str(self.port),
-                ],
-                cwd=self.folder,
-                env={
-                    **clean,
-                    **own,
-                    "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-                    "PYTHONPATH": str(Path(__file__).parents[2]),
-                },
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        own = {"PREFECT_HOME": str(self.folder / "prefect"), "ISOSCOPE_STORE": str(self.store), "PYTHONPATH": str(ROOT)}
+        arguments = ["serve", "--with-server", "--limit", "2", "--port", str(self.port)]
+        self.process = CommandProcess(
+            *arguments, merged=True, folder=self.folder, unset="PREFECT_", PREFECT_RUNNER_POLL_FREQUENCY="1", **own
+        )
         until(lambda: "watched at" in self.said() or self.process.poll() is not None, "the service to begin", self.said)
         assert self.process.poll() is None, self.said()
 
     def said(self) -> str:
         """Everything it has printed."""
-        return self.log.read_text()
+        assert self.process is not None
+        return self.process.stdout
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait; the exit status."""
         assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        with self.process as ending:
+            ending.send_signal(number)
+            return ending.wait()
 
     def child(self, command: str) -> int:
         """The process that it started with `command`."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_process import CommandProcess
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
@@ -99,15 +97,9 @@ def test_options_that_do_not_go_together_are_refused() -> None:
 
 
 def test_without_a_server_both_ways_to_have_one_are_said_in_one_line(tmp_path: Path) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", "serve"],
-        env={**clean, "PREFECT_HOME": str(tmp_path / "prefect"), "ISOSCOPE_STORE": str(tmp_path / "store")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    own = {"PREFECT_HOME": str(tmp_path / "prefect"), "ISOSCOPE_STORE": str(tmp_path / "store")}
+    with CommandProcess("serve", unset="PREFECT_", **own) as done:
+        done.wait()
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert "--with-server" in line

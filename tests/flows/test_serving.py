@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-from command_process import PATIENCE
 from service_process import ServiceProcess, children, is_alive, until
 
 from flows.serving import Service, serve
@@ -40,8 +39,7 @@ def service(decoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     one = ServiceProcess(tmp_path_factory.mktemp("service"))
     one.start(SCHEDULE.format(model=decoder_folder))
     yield one
-    if one.process is not None and one.process.poll() is None:
-        one.end()
+    one.end()
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +176,7 @@ def test_killed_in_mid_run_with_times_missed_it_starts_again_runs_one_of_them_an
         server, run = service.child("flows.prefect_server"), service.child("prefect.engine")
         service.process.send_signal(signal.SIGTERM)
         until(lambda: not is_alive(run), "the end of the run", service.said)
-    assert service.process.wait(PATIENCE) == 0  # with the store free again it publishes what the run has recorded
+    assert service.process.wait() == 0  # with the store free again it publishes what the run has recorded
     assert service.said().endswith("stopped\n")
     assert not is_alive(server)
     assert not is_alive(run)
