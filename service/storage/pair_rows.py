@@ -50,6 +50,6 @@ def _row(result: PairResult, permutations: int) -> dict[str, Any]:
         "z": null.z if null else None,
         "p": null.p if null else None,
         "permutations": permutations,
-        "pairs": estimate.n_used,
+        "pairs": estimate.n_used + estimate.n_dropped,
         "note": estimate.note,
     }
