@@ -78,7 +78,7 @@ def some_networks(store, models, layers):
     record_tables(store, run.run_id, {name: arrow_table(name, rows) for name, rows in tables.items()})
 
 
-def compared_as(store, first, second, values, minutes=0, measure="linear_cka", null=None, **asked):
+def compared_as(store, first, second, values, minutes=0, measure="linear_cka", null=None, permuted="items"):
     """Two networks of `some_networks` whose layers' values were found to be these, (layer of the first, of the second)."""
     declared = find_pair(measure)
     results = [
@@ -94,7 +94,7 @@ def compared_as(store, first, second, values, minutes=0, measure="linear_cka", n
         for (a, b), value in values.items()
     ]
     run = a_run(a_checkpoint(1, f"{first} and {second}"), minutes, experiment="compare_networks")
-    tables = {"pair_metrics": pair_rows(results, 9, **asked)}
+    tables = {"pair_metrics": pair_rows(results, 9, permuted)}
     found = Findings(run, run.run_id, DATASET.name, tables, measure_rows([declared]))
     record_findings(store, found, shared=("run_id",))
 

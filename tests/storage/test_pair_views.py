@@ -8,6 +8,8 @@ import pytest
 from edit_builders import asked
 from pair_builders import compared_as, judged_as, some_networks
 
+from service.results import Null
+
 ACCURACY = {"a1": 0.9, "a2": 0.5, "a3": 0.4, "b1": 0.95, "b2": 0.7, "b3": 0.6}
 
 
@@ -52,3 +54,16 @@ def test_a_network_of_another_depth_or_itself_identifies_no_layers(store):
     some_networks(store, ["one"], layers=3)
     compared_as(store, "one", "one", {(i, j): 1.0 - abs(i - j) for i in range(3) for j in range(3)})
     assert asked(store, "select * from lab.layer_identification") == []
+
+
+def test_a_pair_has_a_row_of_each_kind_of_null_and_one_that_goes_by_whole_texts(store):
+    some_networks(store, ["one", "two"], layers=2)
+    value = {(i, j): 0.5 for i in range(2) for j in range(2)}
+    nulls = {"items": Null(0.3, 0.1, 2.0, 0.1, 9), "points": Null(0.1, 0.01, 40.0, 0.1, 9)}
+    for minutes, (permuted, null) in enumerate(nulls.items()):
+        compared_as(store, "one", "two", value, minutes, null=null, permuted=permuted)
+    query = "select permuted, z, count(*) as n from {} group by all order by all"
+    rows = asked(store, query.format("lab.pair_metrics"))
+    assert [tuple(row.values()) for row in rows] == [("items", 2.0, 4), ("points", 40.0, 4)]
+    assert asked(store, query.format("lab.network_dissimilarity")) == rows[:1]
+    assert [row["z"] for row in asked(store, "select z from lab.nearest_layer")] == [2.0, 2.0]
