@@ -21,6 +21,7 @@ from service.experiments.comparison_plan import asked_comparison, asked_pairs
 from service.networks.checkpoints import load
 from service.networks.datasets import DEFAULT_SAMPLE, open_dataset
 from service.storage.database import open_store, publish
+from service.subjects import Permuted
 
 FAILED = "pairs of checkpoints could not be compared"
 SHOWN = """
@@ -53,6 +54,7 @@ def compare_networks(
     measures: list[str] | None = None,
     permutations: Annotated[int, Field(ge=0)] = 20,
     without_top: Annotated[int, Field(ge=0, le=3)] = 0,
+    permute: Permuted = "items",
     window: Characters | None = None,
     sample: States | None = None,
     name_first: str | None = None,
@@ -77,6 +79,7 @@ def compare_networks(
         measures: Names of measures of pairs; the usual ones if not given.
         permutations: Random pairings that each value is set against.
         without_top: Principal components taken out of both clouds.
+        permute: What a random pairing puts in another order, items (whole texts or images) or single points.
         window: Characters in a window of text.
         sample: States kept of each layer.
         name_first: What to call a local model in the store.
@@ -88,7 +91,7 @@ def compare_networks(
         store: The store's folder, or its s3:// URL.
         lock_wait: Seconds to wait for a busy store.
     """
-    comparison = asked_comparison(measures, permutations, without_top)
+    comparison = asked_comparison(measures, permutations, without_top, permute)
     pairs = asked_pairs(first, second, revisions_first, revisions_second, name_first, name_second)
     items = open_dataset(dataset, window=window, sample=sample)
     opened = open_store(store, lock_wait, say)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,13 +10,17 @@ from service import cli_options as options
 from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
 
+# lab.nearest_layer has the null of whole texts where there are both
 NEAREST = """
-select step_a, layer_a, layer_b as nearest_layer_b, step_b, round(value, 4) as value, round(null_mean, 4) as null_mean,
-       round(z, 1) as z, pairs::integer as places, monotone
-from lab.nearest_layer
-where model_a = ? and model_b = ? and dataset = ? and without_top = ? and positions = 'all' and measure = ?
-  and revision_a in (select unnest(?)) and revision_b in (select unnest(?))
-order by step_a, step_b, layer_a
+select n.step_a, n.layer_a, n.layer_b as nearest_layer_b, n.step_b, round(n.value, 4) as value,
+       round(f.null_mean, 4) as null_mean, round(f.z, 1) as z, n.pairs::integer as places, n.monotone
+from lab.nearest_layer n
+join lab.pair_metrics f using (model_a, revision_a, layer_a, stream_a, model_b, revision_b, layer_b, stream_b, dataset,
+                               measure, positions, without_top)
+where n.model_a = ? and n.model_b = ? and n.dataset = ? and n.without_top = ? and n.positions = 'all' and n.measure = ?
+  and n.revision_a in (select unnest(?)) and n.revision_b in (select unnest(?)) and f.permuted = ?
+qualify f.version = max(f.version) over ()
+order by n.step_a, n.step_b, n.layer_a
 """
 EVERYTHING = """
 select * from lab.network_dissimilarity
@@ -35,6 +39,10 @@ def compare(
         list[str] | None, typer.Option(help="A measure of pairs; the usual ones if not given. Repeatable.")
     ] = None,
     permutations: Annotated[int, typer.Option(min=0, help="Random pairings that each value is set against.")] = 20,
+    permute: Annotated[
+        Literal["items", "points"],
+        typer.Option(help="Random pairings of whole texts (or images), or of single points."),
+    ] = "items",
     without_top: Annotated[int, typer.Option(min=0, max=3, help="Principal components taken out of both clouds.")] = 0,
     window: options.Window = None,
     sample: options.Sample = None,
@@ -52,7 +60,7 @@ def compare(
     from service.storage.database import Store
 
     settings = Settings()
-    asked = asked_comparison(measure, permutations, without_top)
+    asked = asked_comparison(measure, permutations, without_top, permute)
     with progress_bar(quiet=json):
         pairs = asked_pairs(first, second, revision_a, revision_b, name_a, name_b)
         planned = plan(settings, pairs, dataset, window, sample, asked)
@@ -70,6 +78,7 @@ def compare(
                 measure,
                 permutations,
                 without_top,
+                permute,
                 window=window,
                 sample=sample,
                 name_first=name_a,
@@ -94,7 +103,7 @@ def compare(
         typer.echo(f"beware: {warning}", err=True)
     for name in asked.measures:
         typer.echo(f"\nnearest layer by {name}")
-        show_table(*answers.as_rows(answers.ask(store, NEAREST, [*subject, name, *revisions])))
+        show_table(*answers.as_rows(answers.ask(store, NEAREST, [*subject, name, *revisions, permute])))
 
 
 def _first_revision(pair: Any) -> str:

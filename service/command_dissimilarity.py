@@ -79,14 +79,14 @@ GENERALISATION = (
     (
         "2. Does the distance to the best of them predict it, and from which layer? Above 2: more than chance gives",
         "pivot (select measure, layer, positions, round(spearman_z, 2) as z from lab.generalisation_by_distance\n"
-        "       where tested_on in ({tested_on}) and dataset = {dataset} and without_top = 0)\n"
+        "       where reference in ({models}) and tested_on in ({tested_on}) and dataset = {dataset} and without_top = 0)\n"
         "on layer using any_value(z) order by measure, positions",
     ),
     (
         "3. As rank correlations",
         "select layer, measure, round(spearman, 3) as spearman, round(kendall, 3) as kendall, networks, reference\n"
-        "from lab.generalisation_by_distance where tested_on in ({tested_on}) and dataset = {dataset} and without_top = 0\n"
-        "  and positions = 'all' order by measure, layer",
+        "from lab.generalisation_by_distance where reference in ({models}) and tested_on in ({tested_on})\n"
+        "  and dataset = {dataset} and without_top = 0 and positions = 'all' order by measure, layer",
     ),
 )
 

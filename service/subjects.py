@@ -13,6 +13,7 @@ from typing import Literal
 
 Stream = Literal["embedding", "residual", "final"]
 Positions = Literal["all", "not-first", "not-special"]
+Permuted = Literal["items", "points"]
 Kind = Literal["decoder", "encoder", "vision"]
 EditMethod = Literal["fine-tuning", "one-layer", "low-rank", "1-li", "interpolation", "rewriting", "rome"]
 POSITIONS: tuple[Positions, ...] = ("all", "not-first", "not-special")

@@ -46,7 +46,7 @@ from correlated c
 left join pairs p on p.about = c.about;
 
 comment on view lab.generalisation_by_distance is 'Does distance to the best fine-tuning predict how much worse another does out of distribution, and from which layer? Rank correlations over the fine-tunings';
-comment on column lab.generalisation_by_distance.reference is 'the model that does best out of distribution; it is not among those correlated';
+comment on column lab.generalisation_by_distance.reference is 'the model that does best out of distribution of those that were compared; it is not among those correlated';
 comment on column lab.generalisation_by_distance.tested_on is 'the key of the labelled texts out of distribution';
 comment on column lab.generalisation_by_distance.dataset is 'the key of the texts that the states are of';
 comment on column lab.generalisation_by_distance.layer is 'depth: 0 the embedding, 1 to L the blocks'' outputs, L + 1 after the last norm';

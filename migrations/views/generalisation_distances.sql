@@ -6,8 +6,7 @@ with tuned as (
         o.revision,
         o.dataset as tested_on,
         o.accuracy,
-        i.accuracy as accuracy_in_distribution,
-        first_value(o.revision) over (partition by o.dataset order by o.accuracy desc, o.revision) as reference
+        i.accuracy as accuracy_in_distribution
     from lab.classifier_accuracies o
     join lab.classifier_accuracies i on i.revision = o.revision and i.model = o.model and i.split = 'in-distribution'
     where o.split = 'out-of-distribution'
@@ -53,15 +52,18 @@ select
     b.accuracy_in_distribution,
     b.revision
 from tuned b
-join tuned r on r.revision = b.reference and r.tested_on = b.tested_on
-join either_way d on d.revision_a = r.revision and d.revision_b = b.revision
-where b.revision <> b.reference
-qualify row_number() over (
-    partition by b.revision, b.tested_on, d.dataset, d.layer, d.measure, d.positions, d.without_top order by d.distance
+join either_way d on d.revision_b = b.revision
+join tuned r on r.revision = d.revision_a and r.tested_on = b.tested_on
+where r.accuracy > b.accuracy or (r.accuracy = b.accuracy and r.revision < b.revision)
+qualify r.revision = first_value(r.revision) over (
+    partition by b.revision, b.tested_on, d.dataset order by r.accuracy desc, r.revision
+) and row_number() over (
+    partition by r.revision, b.revision, b.tested_on, d.dataset, d.layer, d.measure, d.positions, d.without_top
+    order by d.distance
 ) = 1;
 
-comment on view lab.generalisation_distances is 'How far is each fine-tuning from the one that does best out of distribution, layer by layer, and how much worse does it do?';
-comment on column lab.generalisation_distances.reference is 'the model that does best out of distribution';
+comment on view lab.generalisation_distances is 'How far is each fine-tuning from the one that does best out of distribution of all that it was compared with, layer by layer, and how much worse does it do?';
+comment on column lab.generalisation_distances.reference is 'the model that does best out of distribution of those that this one was compared with on these texts';
 comment on column lab.generalisation_distances.model is 'the model that is set against it';
 comment on column lab.generalisation_distances.step is 'its optimiser step; NULL where nobody said';
 comment on column lab.generalisation_distances.tested_on is 'the key of the labelled texts out of distribution';

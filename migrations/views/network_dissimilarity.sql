@@ -17,6 +17,7 @@ select
     f.value - f.null_mean as above_null,
     f.z,
     f.p,
+    f.permuted,
     f.pairs,
     q.larger_is_more_alike,
     q.symmetric,
@@ -25,7 +26,10 @@ select
     f.revision_b
 from lab.pair_metrics f
 join main.measures q on q.measure = f.measure and q.version = f.version
-qualify f.version = max(f.version) over (partition by f.measure);
+qualify f.version = max(f.version) over (partition by f.measure)
+    and row_number() over (
+        partition by f.site_a, f.site_b, f.measure, f.version, f.positions, f.without_top order by f.permuted
+    ) = 1;
 
 comment on view lab.network_dissimilarity is 'How alike are two networks? One row a pair of layers and a measure, with what chance would give';
 comment on column lab.network_dissimilarity.model_a is 'the first network''s name in the store';
@@ -45,6 +49,7 @@ comment on column lab.network_dissimilarity.null_mean is 'mean of the value over
 comment on column lab.network_dissimilarity.above_null is 'value less null_mean: what the pairing adds; below 0 for distances that are smaller than by chance';
 comment on column lab.network_dissimilarity.z is 'standard deviations between value and null_mean, positive where more alike than chance; NULL where the null does not vary';
 comment on column lab.network_dissimilarity.p is '(1 + random pairings at least as alike) / (1 + random pairings)';
+comment on column lab.network_dissimilarity.permuted is 'what a random pairing puts in another order, as in lab.pair_metrics: items (whole texts) where the pair was set against that, else points';
 comment on column lab.network_dissimilarity.pairs is 'places in the texts where both networks have a state';
 comment on column lab.network_dissimilarity.larger_is_more_alike is 'whether a larger value means more alike; where not, it is a distance';
 comment on column lab.network_dissimilarity.symmetric is 'whether the two networks may be exchanged';

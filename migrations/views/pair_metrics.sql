@@ -22,6 +22,7 @@ select
     f.z,
     f.p,
     f.permutations,
+    coalesce(f.permuted, 'points') as permuted,
     f.pairs,
     f.note,
     f.site_a,
@@ -35,10 +36,11 @@ join main.activations ab on ab.site_id = f.site_b
 join main.checkpoints ca on ca.checkpoint_id = aa.checkpoint_id
 join main.checkpoints cb on cb.checkpoint_id = ab.checkpoint_id
 qualify row_number() over (
-    partition by f.site_a, f.site_b, f.measure, f.version, f.variant order by r.finished_at desc, f.run_id desc
+    partition by f.site_a, f.site_b, f.measure, f.version, f.variant, coalesce(f.permuted, 'points')
+    order by r.finished_at desc, f.run_id desc
 ) = 1;
 
-comment on view lab.pair_metrics is 'Every comparison of a layer of one network with a layer of another in long form: the newest row of each measure, version and variant';
+comment on view lab.pair_metrics is 'Every comparison of a layer of one network with a layer of another in long form: the newest row of each measure, version and variant by each kind of random pairing';
 comment on column lab.pair_metrics.model_a is 'the first network''s name in the store';
 comment on column lab.pair_metrics.step_a is 'its optimiser step; NULL where nobody said';
 comment on column lab.pair_metrics.revision_a is 'the hub''s commit, or the digest of its weights';
@@ -61,6 +63,7 @@ comment on column lab.pair_metrics.null_std is 'standard deviation of the value 
 comment on column lab.pair_metrics.z is 'standard deviations between value and null_mean, positive where more alike than chance; NULL where the null does not vary';
 comment on column lab.pair_metrics.p is '(1 + random pairings at least as alike) / (1 + random pairings)';
 comment on column lab.pair_metrics.permutations is 'how many random pairings';
+comment on column lab.pair_metrics.permuted is 'what a random pairing puts in another order: items (whole texts or images, whose points stay together; single points where no two have several) or points (each for itself, which takes any two networks for alike because the points of one text are), as in all rows from before there was a choice';
 comment on column lab.pair_metrics.pairs is 'places in the texts where both networks have a state';
 comment on column lab.pair_metrics.note is 'why the value is undefined, or what to know of it, such as too few points for the width';
 comment on column lab.pair_metrics.site_a is 'the site in the first network';

@@ -27,7 +27,7 @@ from service.storage.database import OnWait, Store
 from service.storage.finding_rows import Findings, record_findings
 from service.storage.pair_rows import compared, pair_rows
 from service.storage.rows import Run
-from service.subjects import Checkpoint, Positions
+from service.subjects import Checkpoint, Permuted, Positions
 
 EXPERIMENT = "compare_networks"
 FEWEST_PAIRS = 32
@@ -46,13 +46,14 @@ FILTERS: tuple[Positions, ...] = ("all", "not-first")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is asked of two checkpoints: measures by name, random pairings, and how many top principal components are taken
-    out of both clouds. Raises UnknownName, BadInput."""
+    """What is asked of two checkpoints: measures by name, random pairings (of whole texts or of single points), and how many
+    top principal components are taken out of both clouds. Raises UnknownName, BadInput."""
 
     measures: tuple[str, ...] = USUAL
     permutations: int = 20
     without_top: int = 0
     seed: int = 0
+    permute: Permuted = "items"
 
     def __post_init__(self) -> None:
         for name in self.measures:
@@ -118,9 +119,9 @@ class Comparer:
     def lacks(self, pair: PairOfNetworks) -> dict[Positions, list[PairMeasure]]:
         """What of the comparison is not recorded. Raises StoreBusy."""
         first, second = (one.checkpoint.checkpoint_id for one in (pair.first, pair.second))
-        dataset, permutations = self.items.dataset.name, self.comparison.permutations
-        known = compared(self.store, first, second, dataset, permutations, self.on_wait)
-        return self.comparison.lacking(known)
+        asked, dataset = self.comparison, self.items.dataset.name
+        known = compared(self.store, first, second, dataset, asked.permutations, asked.permute, self.on_wait)
+        return asked.lacking(known)
 
     def compare(self, pair: PairOfNetworks) -> Outcome:
         """Compare what is not recorded yet, and record it.
@@ -142,7 +143,7 @@ class Comparer:
             results += self._results(first, second, clouds, positions, measures)
         measured = time.perf_counter() - started
         run = self._run(pair, lacking, begun, first[0].facts.device, measured)
-        tables = {"pair_metrics": pair_rows(results, self.comparison.permutations)}
+        tables = {"pair_metrics": pair_rows(results, self.comparison.permutations, self.comparison.permute)}
         asked = measure_rows({measure.name: measure for some in lacking.values() for measure in some}.values())
         identity = pair.first.checkpoint.checkpoint_id
         found = Findings(run, identity, self.items.dataset.name, tables, asked)
@@ -175,7 +176,7 @@ class Comparer:
         measures: Sequence[PairMeasure],
     ) -> Iterator[PairResult]:
         asked = self.comparison
-        found = all_pairs(*clouds, measures, asked.permutations, asked.seed, apply=side_by_side)
+        found = all_pairs(*clouds, measures, asked.permutations, asked.seed, side_by_side, asked.permute)
         return (_result(one, first, second, asked.variant(positions)) for one in found)
 
     def _run(
@@ -191,6 +192,7 @@ class Comparer:
             "second": _named(pair.second.checkpoint),
             "measures": {positions: [one.name for one in measures] for positions, measures in lacking.items()},
             "permutations": self.comparison.permutations,
+            "permute": self.comparison.permute,
             "without_top": self.comparison.without_top,
         }
         return ended_run(
@@ -236,7 +238,8 @@ def paired_clouds(
         )
     sides = []
     for summaries, own in zip((first, second), rows, strict=True):
-        sides.append([Cloud(without_top(summary.states[own], taken_out)) for summary in summaries])
+        items = summaries[0].sample.item_id[own]
+        sides.append([Cloud(without_top(summary.states[own], taken_out), items) for summary in summaries])
     return sides[0], sides[1]
 
 

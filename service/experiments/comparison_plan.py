@@ -14,11 +14,14 @@ from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.networks.datasets import DEFAULT_SAMPLE, open_dataset
 from service.settings import Settings
 from service.storage.database import open_store, publish
+from service.subjects import Permuted
 
 
-def asked_comparison(measures: Sequence[str] | None, permutations: int, without_top: int) -> Comparison:
+def asked_comparison(
+    measures: Sequence[str] | None, permutations: int, without_top: int, permute: Permuted
+) -> Comparison:
     """What a command line or a deployment's parameters ask. Raises UnknownName, BadInput."""
-    return Comparison(tuple(measures) if measures else USUAL, permutations, without_top)
+    return Comparison(tuple(measures) if measures else USUAL, permutations, without_top, permute=permute)
 
 
 def asked_pairs(

@@ -15,6 +15,7 @@ from service.measures.declaration import Cloud, PairMeasure, refuse_or_lack
 from service.measures.factor import Cross, Factor, factor
 from service.measures.permutation_null import judged, orders
 from service.results import Estimate, Null
+from service.subjects import Permuted
 
 Apply = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 Order = Int[Tensor, " points"]
@@ -38,8 +39,10 @@ def all_pairs(
     permutations: int = 0,
     seed: int = 0,
     apply: Apply = map,
+    permute: Permuted = "items",
 ) -> Iterator[Compared]:
-    """Every measure of every pair, row by row, with the null of `permutations` random pairings, the same for all pairs.
+    """Every measure of every pair, row by row, with the null of `permutations` random pairings, the same for all pairs:
+    of whole items where the clouds say which points are of one, else of single points (`permute`).
 
     The values are taken in float64; the nulls of measures that need only the layers' bases in float32 (see `Cross`), from
     products that are side by side for all layers of the second network. `apply` may do several rows at a time. Raises BadShape
@@ -47,7 +50,8 @@ def all_pairs(
     """
     lacking = {(i, j): refuse_or_lack(a, b) for i, a in enumerate(first) for j, b in enumerate(second)}
     points = len(first[0].points) if first else 0
-    drawn = orders(points, permutations, seed, first[0].points.device if first else None)
+    items = first[0].items if first and permute == "items" else None
+    drawn = orders(points, permutations, seed, first[0].points.device if first else None, items)
     linear = [measure for measure in measures if measure.of_cross]
     others = [measure for measure in measures if not measure.of_cross]
     if linear:

@@ -13,21 +13,36 @@ from service.errors import BadInput
 from service.results import Estimate, Null
 
 
-def orders(points: int, count: int, seed: int, device: torch.device | None = None) -> list[Int[Tensor, " points"]]:
-    """`count` random orders of the points. Raises BadInput below 0."""
+def orders(
+    points: int,
+    count: int,
+    seed: int,
+    device: torch.device | None = None,
+    items: Int[Tensor, " points"] | None = None,
+) -> list[Int[Tensor, " points"]]:
+    """`count` random orders of the points. Raises BadInput below 0.
+
+    Where `items` says of which text each point is, and two texts or more have several, whole texts change places: the points
+    of one stay together, in their order. Points of one text are alike in any network, so that single points in random order
+    are less alike than two networks that have nothing to do with each other.
+    """
     if count < 0:
         raise BadInput(f"the number of permutations is 0 or more; got {count}")
     draw = torch.Generator().manual_seed(seed)
-    return [torch.randperm(points, generator=draw).to(device or "cpu") for _ in range(count)]
+    sizes = torch.ones(points, dtype=torch.int64) if items is None else items.unique(return_counts=True)[1].cpu()
+    if items is None or (sizes > 1).sum() < 2:
+        return [torch.randperm(points, generator=draw).to(device or "cpu") for _ in range(count)]
+    texts = items.argsort(stable=True).split(sizes.tolist())
+    drawn = [torch.randperm(len(texts), generator=draw).tolist() for _ in range(count)]
+    return [torch.cat([texts[text] for text in order]).to(device or "cpu") for order in drawn]
 
 
 def judged(value: float, draws: Sequence[Estimate], larger_is_more_alike: bool) -> Null | None:
     """A value against those of random pairings; None where there are none.
 
     Formula: z = (value - mean) / standard deviation, positive where more alike than chance; p = (1 + pairings at
-    least as alike) / (1 + pairings). Tokens of one text depend on each other, which a random pairing does not know: p tells
-    whether the pairing matters, not how sure the value is. Source: Phipson and Smyth 2010,
-    https://doi.org/10.2202/1544-6115.1585 (p is never 0)
+    least as alike) / (1 + pairings): whether the pairing matters, not how sure the value is. Source: Phipson and Smyth
+    2010, https://doi.org/10.2202/1544-6115.1585 (p is never 0)
     """
     found = [draw.value for draw in draws if draw.value is not None]
     if not found:

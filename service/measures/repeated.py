@@ -17,23 +17,34 @@ LOOK_BACK = 4
 
 def distinct(cloud: Cloud) -> Int[Tensor, " kept"]:
     """The rows of the cloud, in order, with one row of every group of points that are equal up to rounding."""
-    if "distinct" not in cloud.cache:
-        points = centred(cloud) if spread_out(cloud) else centred(cloud)[:1]
-        cloud.cache["distinct"] = _distinct(points, RESOLUTION[cloud.points.dtype])
-    return cast(Tensor, cloud.cache["distinct"])
+    own = groups(cloud)
+    return (own == torch.arange(len(own), device=own.device)).nonzero()[:, 0]
 
 
-def _distinct(points: Float[Tensor, "points width"], resolution: float) -> Int[Tensor, " kept"]:
+def groups(cloud: Cloud) -> Int[Tensor, " points"]:
+    """For each point the row that stands for all that are equal to it up to rounding; its own where there is no other."""
+    if "groups" not in cloud.cache:
+        if spread_out(cloud):
+            cloud.cache["groups"] = _groups(centred(cloud), RESOLUTION[cloud.points.dtype])
+        else:
+            cloud.cache["groups"] = torch.zeros(len(cloud.points), dtype=torch.int64, device=cloud.points.device)
+    return cast(Tensor, cloud.cache["groups"])
+
+
+def _groups(points: Float[Tensor, "points width"], resolution: float) -> Int[Tensor, " points"]:
     """Equal points have equal projections, so each is compared with the few before it along a fixed random line."""
     line = torch.randn(points.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     along, order = (points @ line.to(points.device)).sort(stable=True)
     reach = resolution * torch.linalg.vector_norm(points, dim=1)[order]
-    again = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    stands = torch.arange(len(points), device=points.device)
     for back in range(1, min(LOOK_BACK, len(points) - 1) + 1):
         near = (along[back:] - along[:-back] <= reach[back:] * line.norm().item()).nonzero()[:, 0]
         gaps = (points[order[near + back]] - points[order[near]]).square().sum(dim=1).sqrt()
-        again[near[gaps <= reach[near + back]] + back] = True
-    return order[~again].sort().values
+        equal = near[gaps <= reach[near + back]]
+        stands[equal + back] = torch.minimum(stands[equal + back], equal)
+    while not torch.equal(stands, stands[stands]):
+        stands = stands[stands]
+    return torch.empty_like(stands).scatter_(0, order, order[stands])
 
 
 def too_few(cloud: Cloud, fewest: int) -> Estimate | None:

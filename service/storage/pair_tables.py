@@ -24,6 +24,7 @@ pair_metrics = Table(
     Column("permutations", Integer, nullable=False),
     Column("pairs", BigInteger, nullable=False),
     Column("note", String),
+    Column("permuted", String),
     CheckConstraint("isfinite(value)", name="value_finite"),
     CheckConstraint("isfinite(std_error)", name="std_error_finite"),
     CheckConstraint("isfinite(z)", name="z_finite"),

@@ -134,6 +134,17 @@ def test_what_is_recorded_is_not_done_again_and_what_is_lacking_is(done, decoder
     assert comparer_of(store, FEW, loaded).compare(pair).rows == 0
     fewer = replace(FEW, permutations=2)
     assert comparer_of(store, fewer).lacks(pair) == {}
+    of_points = comparer_of(store, replace(FEW, measures=("linear_cka",), permute="points"), loaded)
+    assert len(of_points.lacks(pair)["all"]) == 1
+    assert of_points.compare(pair).rows == 5 * 5 * 2
+    assert of_points.lacks(pair) == comparer_of(store).lacks(pair) == {}
+    publish(store)
+    by_null = "select permuted, count(*) as n, avg(z) as z from {} where measure = 'linear_cka' group by 1"
+    rows = {row["permuted"]: row for row in ask(store, by_null.format("lab.pair_metrics")).to_pylist()}
+    assert {name: row["n"] for name, row in rows.items()} == {"items": 50, "points": 50}
+    assert rows["items"]["z"] < rows["points"]["z"]
+    (row,) = ask(store, by_null.format("lab.network_dissimilarity")).to_pylist()
+    assert (row["permuted"], row["n"]) == ("items", 50)
     more = replace(FEW, measures=("linear_cka", "mean_cca"))
     lacking = comparer_of(store, more).lacks(pair)
     assert {positions: [one.name for one in measures] for positions, measures in lacking.items()} == {

@@ -24,6 +24,20 @@ def unrelated(points, width_a, width_b, seed):
     return tuple(Cloud(torch.randn(*size, generator=draw, dtype=torch.float64)) for size in sizes)
 
 
+def of_texts(seed, texts=20, tokens=10):
+    """Two independent clouds of the same tokens of the same texts; those of one text lie together in either."""
+    draw = torch.Generator().manual_seed(seed)
+    items = torch.arange(texts).repeat_interleave(tokens)
+    return tuple(
+        Cloud(
+            2 * torch.randn(texts, width, generator=draw, dtype=torch.float64)[items]
+            + torch.randn(texts * tokens, width, generator=draw, dtype=torch.float64),
+            items,
+        )
+        for width in (4, 3)
+    )
+
+
 def golden_pair():
     """The pair that other implementations were asked about; numpy draws the same one in every environment."""
     draw = np.random.default_rng(11)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from paired import related, unrelated
+from paired import of_texts, related, unrelated
 
 from service.errors import BadInput
 from service.measures import Cloud, find_pair, pair_catalogue
@@ -77,17 +77,29 @@ def test_the_null_in_float32_is_that_in_float64_for_spectra_of_any_width(fall, m
 
 @pytest.mark.parametrize("name", ["linear_cka", "procrustes", "mean_cca", "rsa_pearson", "mutual_knn"])
 def test_p_is_uniform_where_the_pairing_means_nothing(name):
-    found = []
-    for seed in range(60):
-        a, b = unrelated(40, 4, 3, seed)
-        (one,) = all_pairs([a], [b], [find_pair(name)], 19, seed=seed + 1000)
-        found.append(one.null.p)
-    ranks = torch.tensor(found).sort().values
-    uniform = (torch.arange(60) + 0.5) / 60
+    found = sorted_p(name, [unrelated(40, 4, 3, seed) for seed in range(60)])
     # Kolmogorov and Smirnov's distance, below its 0.1 % point; mutual neighbours have ties, which make p larger
-    slack = 0.25 if name != "mutual_knn" else 0.35
-    assert (ranks - 0.025 - uniform).abs().max() < slack
-    assert min(found) >= 0.05
+    assert from_uniform(found) < (0.25 if name != "mutual_knn" else 0.35)
+    assert found[0] >= 0.05
+
+
+@pytest.mark.parametrize("name", ["linear_cka", "mutual_knn"])
+def test_p_of_texts_is_uniform_where_whole_texts_change_places_and_not_where_single_points_do(name):
+    pairs = [of_texts(seed) for seed in range(60)]
+    assert from_uniform(sorted_p(name, pairs)) < 0.25
+    assert from_uniform(sorted_p(name, pairs[:20], permute="points")) > 0.5
+
+
+def sorted_p(name, pairs, **asked):
+    """The p of each pair against 19 random pairings, smallest first."""
+    found = [next(all_pairs([a], [b], [find_pair(name)], 19, 1000 + n, **asked)) for n, (a, b) in enumerate(pairs)]
+    return torch.tensor([one.null.p for one in found]).sort().values
+
+
+def from_uniform(ranks):
+    """Kolmogorov and Smirnov's distance of a multiple of 1 / 20 from the uniform distribution."""
+    uniform = (torch.arange(len(ranks)) + 0.5) / len(ranks)
+    return (ranks - 0.025 - uniform).abs().max()
 
 
 def test_a_pair_that_belongs_together_beats_every_random_pairing():
@@ -111,5 +123,14 @@ def test_a_null_by_hand():
 def test_the_same_seed_draws_the_same_pairings():
     assert all(torch.equal(a, b) for a, b in zip(orders(9, 3, 1), orders(9, 3, 1), strict=True))
     assert not torch.equal(orders(9, 1, 1)[0], orders(9, 1, 2)[0])
+    items = torch.tensor([7, 7, 3, 5, 5, 5, 2])
+    for order in orders(7, 20, 1, items=items):
+        assert sorted(order.tolist()) == list(range(7))
+        runs = items[order].unique_consecutive()
+        assert len(runs) == 4  # no text is torn
+        assert [order[items[order] == text].tolist() for text in (7, 5)] == [[0, 1], [3, 4, 5]]
+    one_point_each, one_text = torch.arange(9), torch.zeros(9, dtype=torch.int64)
+    for alike in (one_point_each, one_text):
+        assert torch.equal(orders(9, 1, 1, items=alike)[0], orders(9, 1, 1)[0])
     with pytest.raises(BadInput, match="the number of permutations is 0 or more; got -1"):
         orders(9, -1, 0)

@@ -89,6 +89,21 @@ def test_the_second_version_keeps_the_runs_of_the_first_and_going_back_takes_onl
             connection.execute(text(A_RUN.format(run="new", checkpoint="null", more="")))
 
 
+def test_pairs_from_before_there_was_a_choice_are_set_against_single_points(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0010")
+        connection.execute(text(A_PAIR.format(run="old", more="")))
+        command.upgrade(migrating.configuration(connection), "0011")
+        connection.execute(text(A_PAIR.format(run="new", more=", 'items' as permuted")))
+        query = text("select run_id, permuted from pair_metrics order by 1")
+        assert [tuple(row) for row in connection.execute(query)] == [("new", "items"), ("old", None)]
+        command.downgrade(migrating.configuration(connection), "0010")
+        assert connection.execute(text("select count(*) from pair_metrics")).scalar() == 2
+
+
+A_PAIR = """insert into pair_metrics by name select 'a' as site_a, 'b' as site_b, 'linear_cka' as measure, 1 as version,
+'all' as variant, '{run}' as run_id, 0.5 as value, 9 as permutations, 99 as pairs{more}"""
 A_RUN = """insert into runs by name select '{run}' as run_id, {checkpoint} as checkpoint_id, 'd' as dataset, 'x' as experiment,
 '{{}}' as parameters, '1' as code_version, 0 as seed, 'cpu' as device, now()::timestamp as started_at,
 now()::timestamp as finished_at{more}"""

@@ -9,7 +9,7 @@ COLUMNS = {
     "model_a": "varchar", "step_a": "bigint", "layer_a": "int", "stream_a": "varchar", "revision_a": "varchar",
     "model_b": "varchar", "step_b": "bigint", "layer_b": "int", "stream_b": "varchar", "revision_b": "varchar",
     "dataset": "varchar", "measure": "varchar", "positions": "varchar", "without_top": "int", "value": "double",
-    "null_mean": "double", "above_null": "double", "z": "double", "p": "double", "pairs": "bigint",
+    "null_mean": "double", "above_null": "double", "z": "double", "p": "double", "permuted": "varchar", "pairs": "bigint",
     "larger_is_more_alike": "boolean", "symmetric": "boolean", "note": "varchar",
 }  # fmt: skip
 

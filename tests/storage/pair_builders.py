@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from store_builders import DATASET, FACTS, a_run
+from dataclasses import replace
 
+from store_builders import DATASET, FACTS, a_checkpoint, a_run
+
+from service.experiments.judging import ACCURACY
 from service.experiments.measure_rows import measure_rows
 from service.measures import find_pair
 from service.results import CurvePoint, Estimate, Null, PairResult, StitchResult
 from service.storage.coverage import recorded_sites
-from service.storage.finding_rows import Findings
+from service.storage.finding_rows import Findings, record_findings
+from service.storage.ledger import arrow_table
 from service.storage.pair_rows import pair_rows
+from service.storage.rows import record_tables, run_row, subject_tables
 from service.storage.stitch_rows import Stitched
+from service.subjects import Site
 
 
 def some_pairs(store, first, second):
@@ -47,3 +53,60 @@ def some_stitches(first, second):
         results.append(StitchResult("identity", steps=0, converged=None, curve=(), **shared))
     run = a_run(first, 97, experiment="stitch_networks")
     return Stitched(run, ((first, FACTS), (second, FACTS)), DATASET, results)
+
+
+def site_of(model, layer):
+    """A site of a network that `some_networks` knows."""
+    return Site(a_checkpoint(1, model), DATASET.name, DATASET.digest, layer, "residual" if layer else "embedding")
+
+
+def some_networks(store, models, layers):
+    """Networks with states at so many layers, of which the database alone knows."""
+    run = a_run(a_checkpoint(1, models[0]))
+    sites = [site_of(model, layer) for model in models for layer in range(layers)]
+    facts = replace(FACTS, layers=layers - 1)
+    tables = subject_tables([(a_checkpoint(1, model), facts) for model in models], [DATASET])
+    shared = {"points": 99, "width": 8, "dtype": "float32", "attention": "eager", "tokens_seen": 99, "non_finite": 0}
+    shared |= {"dataset": DATASET.name, "path": "", "digest": "", "run_id": run.run_id}
+    tables["activations"] = [
+        shared
+        | {"site_id": site.site_id, "checkpoint_id": site.checkpoint.checkpoint_id}
+        | {"layer": site.layer, "stream": site.stream}
+        for site in sites
+    ]
+    tables["runs"] = [run_row(run, run.seconds) | {"checkpoint_id": run.run_id, "dataset": DATASET.name}]
+    record_tables(store, run.run_id, {name: arrow_table(name, rows) for name, rows in tables.items()})
+
+
+def compared_as(store, first, second, values, minutes=0, measure="linear_cka", null=None, permuted="items"):
+    """Two networks of `some_networks` whose layers' values were found to be these, (layer of the first, of the second)."""
+    declared = find_pair(measure)
+    results = [
+        PairResult(
+            site_of(first, a).site_id,
+            site_of(second, b).site_id,
+            measure,
+            declared.version,
+            "all",
+            Estimate(value, None, 99),
+            null,
+        )
+        for (a, b), value in values.items()
+    ]
+    run = a_run(a_checkpoint(1, f"{first} and {second}"), minutes, experiment="compare_networks")
+    tables = {"pair_metrics": pair_rows(results, 9, permuted)}
+    found = Findings(run, run.run_id, DATASET.name, tables, measure_rows([declared]))
+    record_findings(store, found, shared=("run_id",))
+
+
+def judged_as(store, model, outside, inside=1.0):
+    """A network of `some_networks` whose accuracies as a classifier were found to be these, on texts called in and out."""
+    checkpoint = a_checkpoint(1, model)
+    splits = (("in", "in-distribution", inside), ("out", "out-of-distribution", outside))
+    for minutes, (dataset, split, share) in enumerate(splits, start=1):
+        row = {"measure": ACCURACY.name, "version": 1, "variant": split, "value": share, "n_used": 9, "n_dropped": 0}
+        run = a_run(checkpoint, minutes, experiment="judge_classifiers")
+        found = Findings(
+            run, checkpoint.checkpoint_id, dataset, {"checkpoint_metrics": [row]}, measure_rows([ACCURACY])
+        )
+        record_findings(store, found)
