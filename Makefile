@@ -24,6 +24,7 @@ bench: .venv/isoscope-bench
 	.venv/bin/python benchmarks/extraction.py
 	.venv/bin/python benchmarks/separability.py
 	.venv/bin/python benchmarks/similarity.py
+	.venv/bin/python benchmarks/stitching.py
 	.venv/bin/python benchmarks/attribution_scores.py
 	.venv/bin/python benchmarks/attribution.py
 	.venv/bin/python benchmarks/store.py

@@ -15,11 +15,17 @@ OtherModel = Annotated[str, typer.Argument(help="The other network; may be the s
 Revisions = Annotated[
     list[str] | None, typer.Option(help="A revision or a pattern such as 'step*'; repeat for several.")
 ]
+RevisionsOfBoth = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A revision or pattern of both; repeat for several. The last checkpoint of each if none is given."
+    ),
+]
 RevisionsOfFirst = Annotated[
-    list[str] | None, typer.Option(help="A revision or pattern of the first; its last checkpoint if not given.")
+    list[str] | None, typer.Option(help="A revision or pattern of the first, in place of --revision.")
 ]
 RevisionsOfSecond = Annotated[
-    list[str] | None, typer.Option(help="A revision or pattern of the second; its last checkpoint if not given.")
+    list[str] | None, typer.Option(help="A revision or pattern of the second, in place of --revision.")
 ]
 Dataset = Annotated[str, typer.Option(help="A built-in name, a file or folder, path:column, or hf:name:config:split.")]
 Datasets = Annotated[

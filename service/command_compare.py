@@ -32,6 +32,7 @@ where model_a = ? and model_b = ? and dataset = ? and without_top = ? and list_c
 def compare(
     first: options.Model,
     second: options.OtherModel,
+    revision: options.RevisionsOfBoth = None,
     revision_a: options.RevisionsOfFirst = None,
     revision_b: options.RevisionsOfSecond = None,
     dataset: options.Dataset = "python-reference",
@@ -60,6 +61,7 @@ def compare(
     from service.storage.database import Store
 
     settings = Settings()
+    revision_a, revision_b = revision_a or revision, revision_b or revision
     asked = asked_comparison(measure, permutations, without_top, permute)
     with progress_bar(quiet=json):
         pairs = asked_pairs(first, second, revision_a, revision_b, name_a, name_b)

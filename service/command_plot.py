@@ -20,18 +20,23 @@ def plot(
             "removal, tradeoff, edits, early-warning."
         ),
     ],
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models by name, or by folder as other commands take them; as --model.")
+    ] = None,
     model: options.ShownModels = None,
     dataset: options.ShownDatasets = None,
     out: Annotated[Path, typer.Option(help="The folder for the PNG and the SVG.")] = Path("."),
     json: options.Json = False,
 ) -> None:
     """Draw layer-by-step heat maps and curves, as PNG and SVG, from the public views alone."""
+    from service.networks.python_names import stored_name
     from service.report.figures import figure, save
     from service.storage.database import Store, reading
 
     settings = Settings()
+    named = [stored_name(one) for one in [*(models or ()), *(model or ())]]
     with reading(Store(settings.store, settings.lock_wait)) as connection:
-        drawn = figure(kind, connection, models=model, datasets=dataset)
+        drawn = figure(kind, connection, models=named or None, datasets=dataset)
     paths = [str(path) for path in save(drawn, out, kind)]
     if json:
         show_json(paths)

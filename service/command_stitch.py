@@ -32,6 +32,7 @@ def stitch(
     ] = None,
     both_ways: Annotated[bool, typer.Option("--both-ways", help="Also with the second network for a bottom.")] = False,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each map that is trained.")] = 300,
+    revision: options.RevisionsOfBoth = None,
     revision_a: options.RevisionsOfFirst = None,
     revision_b: options.RevisionsOfSecond = None,
     dataset: options.Dataset = "python-reference",
@@ -51,6 +52,7 @@ def stitch(
     from service.storage.database import Store
 
     settings = Settings()
+    revision_a, revision_b = revision_a or revision, revision_b or revision
     wanted = Wanted(tuple(map or ()), steps)
     with progress_bar(quiet=json):
         pairs = asked_pairs(first, second, revision_a, revision_b, name_a, name_b)

@@ -15,7 +15,7 @@ from service.networks.class_labels import class_names
 from service.networks.datasets import TextWindows, open_dataset
 from service.networks.edit_tasks import ImagesAsked, Prompt, Task
 from service.networks.image_datasets import ImageItems
-from service.networks.python_modules import PREFIX
+from service.networks.python_names import PREFIX
 from service.networks.training_sets import training_set_of
 from service.networks.vision import is_image_classifier
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,14 @@ from torch import Tensor, nn
 from service.errors import NetworkMismatch
 
 Take = Callable[[int, Tensor], None]
+
+
+class Call(NamedTuple):
+    """What one call of a module was given and gave, and whether it gave that alone."""
+
+    given: Tensor
+    states: Tensor
+    bare: bool
 
 
 def first_tensor(output: Any) -> Tensor:
@@ -44,7 +52,7 @@ class Blocks:
 
     `embedding_entry`, `normed_entry` and `final_entry` are entries of Hugging Face's `hidden_states`: that of the first
     block's input; the one taken after the final norm; the one that equals the base model's output. None where none is.
-    `normed` says whether the base model's output differs from the last block's.
+    `normed` says whether the base model's output differs from the last block's, `bare` whether a block gives its states alone.
     """
 
     modules: tuple[nn.Module, ...]
@@ -54,6 +62,7 @@ class Blocks:
     normed_entry: int | None
     final_entry: int | None
     normed: bool
+    bare: bool = False
 
     @contextmanager
     def capturing(self, take: Take) -> Iterator[None]:
@@ -105,6 +114,47 @@ class Blocks:
             for hook in hooks:
                 hook.remove()
 
+    @contextmanager
+    def starting_after(self, layer: int, new: Callable[[], Tensor]) -> Iterator[None]:
+        """Within the block, a forward pass starts after block `layer` (1 to L) on `new()` for its output. The blocks up to it
+        are not run, unless blocks give more than their states: others may need that. All is as it was afterwards, also after
+        an exception."""
+        if not self.bare:
+            with self.replacing(layer, new):
+                yield
+            return
+        calls, own = [0], [vars(module).get("forward") for module in self.modules]
+
+        def passing(run: Callable[..., Tensor]) -> Callable[..., Tensor]:
+            def forward(*args: Any, **kwargs: Any) -> Tensor:
+                calls[0] += 1
+                if calls[0] > layer:
+                    return run(*args, **kwargs)
+                return new() if calls[0] == layer else block_input(args, kwargs)
+
+            return forward
+
+        def begin(_: nn.Module, __: tuple[Any, ...]) -> None:
+            calls[0] = 0
+
+        hook = self.base.register_forward_pre_hook(begin)
+        try:
+            for module in self.modules:
+                module.forward = passing(module.forward)
+            yield
+        finally:
+            hook.remove()
+            for module, before in zip(self.modules, own, strict=True):
+                _give_back(module, before)
+
+
+def _give_back(module: nn.Module, forward: Callable[..., Any] | None) -> None:
+    """The `forward` that a module had of its own, or its class's where it had none."""
+    if forward is not None:
+        module.forward = forward
+    else:
+        vars(module).pop("forward", None)
+
 
 def find_blocks(module: nn.Module, layers: int, token_ids: Tensor) -> Blocks:
     """The blocks of `module`: the list of modules whose outputs are its hidden states, layer by layer.
@@ -112,7 +162,7 @@ def find_blocks(module: nn.Module, layers: int, token_ids: Tensor) -> Blocks:
     Raises NetworkMismatch where no list of modules is called `layers` times with those outputs.
     """
     lists = {name: found for name, found in module.named_modules() if isinstance(found, nn.ModuleList) and len(found)}
-    calls: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in lists}
+    calls: dict[str, list[Call]] = {name: [] for name in lists}
     hooks = [
         child.register_forward_hook(_recorder(calls[name]), with_kwargs=True)
         for name, found in lists.items()
@@ -153,10 +203,10 @@ def _ender(ended: dict[str, Tensor], name: str) -> Callable[..., None]:
     return note
 
 
-def _recorder(calls: list[tuple[Tensor, Tensor]]) -> Callable[..., None]:
+def _recorder(calls: list[Call]) -> Callable[..., None]:
     def record(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         try:
-            calls.append((block_input(args, kwargs), first_tensor(output)))
+            calls.append(Call(block_input(args, kwargs), first_tensor(output), isinstance(output, Tensor)))
         except (KeyError, IndexError, TypeError):  # a list of something that is no block
             return
 
@@ -172,28 +222,29 @@ def same_states(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other)
 
 
-def _are_blocks(calls: list[tuple[Tensor, Tensor]], states: tuple[Tensor, ...], layers: int) -> bool:
-    if len(calls) != layers or (layers == 1 and not same_states(calls[0][0], states[0])):
+def _are_blocks(calls: list[Call], states: tuple[Tensor, ...], layers: int) -> bool:
+    if len(calls) != layers or (layers == 1 and not same_states(calls[0].given, states[0])):
         return False
     between = range(min(layers - 1, len(states) - 2))
-    return all(same_states(calls[place][1], states[place + 1]) for place in between)
+    return all(same_states(calls[place].states, states[place + 1]) for place in between)
 
 
 def _blocks(
     found: tuple[nn.Module, ...],
     base: nn.Module,
-    calls: list[tuple[Tensor, Tensor]],
+    calls: list[Call],
     states: tuple[Tensor, ...],
     ended: Tensor,
 ) -> Blocks:
-    last, entry = calls[-1][1], len(states) - 1
+    last, entry = calls[-1].states, len(states) - 1
     unique = tuple(dict.fromkeys(found))
     return Blocks(
         modules=unique,
         base=base,
         layers=len(calls),
-        embedding_entry=0 if same_states(calls[0][0], states[0]) else None,
+        embedding_entry=0 if same_states(calls[0].given, states[0]) else None,
         normed_entry=None if same_states(last, states[-1]) else entry,
         final_entry=entry if same_states(ended, states[-1]) else None,
         normed=not same_states(last, ended),
+        bare=all(call.bare for call in calls),
     )

@@ -10,7 +10,8 @@ from service.errors import BadInput, UnknownName
 from service.networks.folders import checkpoint_folders, model_name, step_of_name, weights_digest
 from service.networks.hub import commits
 from service.networks.loading import Network, load_network
-from service.networks.python_modules import PREFIX, load_python, python_checkpoint
+from service.networks.python_modules import load_python, python_checkpoint
+from service.networks.python_names import PREFIX
 from service.networks.vision import is_image_classifier, load_image_classifier
 from service.subjects import Checkpoint
 

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,38 +20,14 @@ from service.errors import BadInput, NetworkMismatch, UnknownName
 from service.networks.loading import DTYPES, chosen_device, device_name, refuse_dtype
 from service.networks.module_digest import module_digest
 from service.networks.processors import Preprocess, UnitProcessor
+from service.networks.python_names import PythonName, parsed
 from service.networks.vision import VisionNetwork
 from service.networks.vision_layers import hidden_width, named_layers
 from service.results import NetworkFacts
 from service.subjects import Checkpoint
 
-PREFIX = "python:"
-FORM = "python:package.module:function or python:package.module:function:layer1,layer2"
 SIDES = (32, 28, 8, 224, 16, 64, 96, 128, 256, 299, 384)  # of the images that the layers are looked for with
 NOT_RUN = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, BadInput)
-
-
-@dataclass(frozen=True)
-class PythonName:
-    """What a name says: the module to import, its function, and the layers, none where it names none."""
-
-    module: str
-    function: str
-    layers: tuple[str, ...] = ()
-
-    @property
-    def called(self) -> str:
-        """What the store calls the network."""
-        return f"{self.module}:{self.function}"
-
-
-def parsed(name: str) -> PythonName:
-    """What a ``python:`` name says. Raises BadInput."""
-    parts = name.removeprefix(PREFIX).split(":")
-    layers = tuple(layer.strip() for layer in parts[2].split(",") if layer.strip()) if len(parts) == 3 else ()
-    if len(parts) not in {2, 3} or not all(part.isidentifier() for part in (*parts[0].split("."), parts[1])):
-        raise BadInput(f"a network in Python is {FORM}; got {name!r}")
-    return PythonName(parts[0], parts[1], layers)
 
 
 def python_checkpoint(name: str, called: str | None = None) -> Checkpoint:

@@ -60,7 +60,7 @@ class Stitch:
         """What the stitched network predicts: B's blocks after `layer_b` on phi of A's state at `layer_a`."""
         states = states_at(self.bottom, self.layer_a, inputs).to(self.top.device)
         given = next(self.top.module.parameters()).dtype
-        with self.top.blocks.replacing(self.layer_b, lambda: phi(states).to(given)):
+        with self.top.blocks.starting_after(self.layer_b, lambda: phi(states).to(given)):
             return self.top.module(**inputs).logits
 
     def paired_states(self, windows: Sequence[TokenWindow], batch: int) -> tuple[Tensor, Tensor]:

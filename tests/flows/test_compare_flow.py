@@ -75,9 +75,33 @@ def test_the_figure_has_a_map_of_each_measure_with_and_without_chance(compared, 
     assert "there is no similarity to draw for 'nothing': run `isoscope compare` first" in done.stderr
 
 
+def test_models_of_a_figure_are_named_by_name_or_by_folder_with_or_without_an_option(
+    compared, isoscope, decoder_folder, byte_folder, tmp_path
+):
+    store, _ = compared
+    for named in (
+        (str(decoder_folder / "step64"), f"{byte_folder}/"),
+        ("tiny-decoder", "--model", str(byte_folder)),
+    ):
+        done = isoscope("plot", "similarity", *named, "--out", str(tmp_path), store=store.root)
+        assert done.returncode == 0, done.stderr
+    done = isoscope("plot", "similarity", str(decoder_folder), "python:nets:tiny:a,b", store=store.root)
+    assert "no similarity to draw for 'tiny-decoder', 'nets:tiny': run" in done.stderr
+
+
+def test_one_revision_is_of_both_networks_unless_one_of_them_has_its_own(
+    compared, isoscope, decoder_folder, byte_folder
+):
+    store, _ = compared
+    given = ("--revision", "step3", "--revision-a", "step64", "--revision-b", "step64")
+    done = isoscope("compare", str(decoder_folder), str(byte_folder), *FEW, *given, store=store.root)
+    assert ": nothing is missing\n" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("--revision", "step3"), "isoscope: unknown revision 'step3'"),
         (("--measure", "cka"), "isoscope: unknown measure of pairs 'cka': "),
         (("--revision-a", "step3"), "isoscope: "),
     ],

@@ -16,7 +16,7 @@ from service.storage.answers import ask
 from service.storage.database import Store
 from service.storage.rebuilding import rebuild
 
-REVISIONS = ("--revision-a", "step64", "--revision-b", "step16")
+REVISIONS = ("--revision", "step16", "--revision-a", "step64")
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,17 @@ def hooks(network):
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in network.module.modules())
 
 
+def test_a_pass_that_starts_after_a_block_on_its_own_states_ends_as_it_did(network):
+    states, _ = captured(network, TOKENS)
+    with torch.no_grad():
+        logits = network.module(TOKENS).logits
+        for layer in range(1, network.facts.layers + 1):
+            with network.blocks.starting_after(layer, lambda layer=layer: states[layer]):
+                assert torch.equal(network.module(TOKENS).logits, logits)
+    assert network.blocks.bare
+    assert not any("forward" in vars(module) for module in network.module.modules())
+
+
 def test_hooks_are_gone_after_a_pass_that_fails(decoder):
     def fail(depth, state):
         raise RuntimeError("no more")

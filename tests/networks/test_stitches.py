@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from tiny_networks import saved
 from service.errors import BadInput, NetworkMismatch, UnknownName
 from service.networks.checkpoints import find_checkpoints, load
 from service.networks.datasets import open_dataset
-from service.networks.stitch_maps import fitted_map
+from service.networks.stitch_maps import StitchMap, fitted_map
 from service.networks.stitch_training import Stitching, has_converged, paired_difference, stitch_texts
 from service.networks.stitches import Stitch, states_at
 from service.results import CurvePoint
@@ -27,11 +29,14 @@ def stitching_of(bottom, top, layers=(2, 2), steps=6):
 
 
 def everything(network):
-    """What must not change: weights, buffers, whether they ask for gradients and have one, hooks, modes."""
+    """What must not change: weights, buffers, whether they ask for gradients and have one, hooks, modes, own functions."""
     return (
         {name: value.clone() for name, value in network.module.state_dict().items()},
         [(weight.requires_grad, weight.grad is None) for weight in network.module.parameters()],
-        [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in network.module.modules()],
+        [
+            (len(m._forward_hooks), len(m._forward_pre_hooks), m.training, "forward" in vars(m))
+            for m in network.module.modules()
+        ],
     )
 
 
@@ -53,6 +58,25 @@ def test_the_states_are_those_of_hugging_face_and_the_rest_is_not_computed(decod
     with torch.no_grad():
         expected = decoder.module(**inputs, output_hidden_states=True).hidden_states[2]
     assert torch.equal(states_at(decoder, 2, inputs), expected)
+
+
+def test_the_blocks_below_the_seam_are_not_run_and_the_numbers_are_those_with_them(decoder, early):
+    run = []
+    hooks = [
+        block.mlp.register_forward_hook(lambda *_, depth=depth: run.append(depth))
+        for depth, block in enumerate(decoder.blocks.modules, start=1)
+    ]
+    seam = Stitch(early, decoder, 1, 2)
+    whole = replace(decoder, blocks=replace(decoder.blocks, bare=False))  # of a kind that is run all the same
+    inputs = {"input_ids": torch.arange(12).reshape(2, 6), "attention_mask": torch.ones(2, 6, dtype=torch.long)}
+    phi = StitchMap("identity")
+    with torch.no_grad():
+        found = seam.logits(phi, inputs)
+        assert run == [3]
+        assert torch.equal(found, replace(seam, top=whole).logits(phi, inputs))
+        assert run == [3, 1, 2, 3]
+    for hook in hooks:
+        hook.remove()
 
 
 def test_training_lowers_the_loss_from_its_start_and_a_trained_map_beats_the_identity(decoder, early):
