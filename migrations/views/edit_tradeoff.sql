@@ -8,7 +8,7 @@ with judged as (
         b.effective_robustness_change, b.calibration_change
     from lab.edits e
     join lab.edit_costs b on b.edit_id = e.edit_id
-    where b.corruptions > 0
+    where b.corruptions > 0 and e.origin is null
     qualify row_number() over (
         partition by
             e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.seed, b.dataset, b.judged_under
@@ -167,7 +167,7 @@ select
         and (t.best_of_more is null or t.robustness_change > t.best_of_more) as on_front
 from ranked t;
 
-comment on view lab.edit_tradeoff is 'What edits achieve and what they cost, by method and constraint: means over seeds, for each task and over all of them; of edits that differ in steps or learning rate alone the newest, and none that was not judged under corruptions';
+comment on view lab.edit_tradeoff is 'What edits achieve and what they cost, by method and constraint: means over seeds, for each task and over all of them; of edits that differ in steps or learning rate alone the newest, and none that was not judged under corruptions, or was fitted to another task';
 comment on column lab.edit_tradeoff.model is 'the network''s name in the store';
 comment on column lab.edit_tradeoff.kind is 'decoder, encoder or vision';
 comment on column lab.edit_tradeoff.step is 'optimiser step; NULL where nobody said';

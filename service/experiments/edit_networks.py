@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -91,7 +91,7 @@ class Editor:
         network, whose layers they name. Raises UnknownName, BadInput."""
         bench, found = self.bench(part), list[Edit]()
         if self.saved is not None:
-            return [replace(self.saved.edit, checkpoint_id=part.checkpoint_id, task_id=part.asked.task_id)]
+            return [self.saved.of(part.checkpoint_id, part.asked.task_id)]
         for method in self.grid.methods:
             grid = self.grid.liking(chosen.get(method))
             layers = bench.layers(method, grid.layers, grid.where)
