@@ -20,6 +20,7 @@ from service.subjects import Edit
 
 ZEROS = {"name": "zeros", "dataset": "digits:test", "images": {"class": 0, "style": "invert", "exemplars": 4}}
 ONES = {**ZEROS, "name": "ones", "images": {**ZEROS["images"], "class": 1}}
+SAVED = Grid(("low-rank",))
 PROMPTS = [
     {"prompt": "The value of a list is ", "subject": "list", "target": "number"},
     {"prompt": "The value of a string is ", "subject": "string", "target": "number"},
@@ -51,7 +52,7 @@ def test_an_edit_of_one_task_that_is_judged_by_another_is_none_that_was_fitted_t
     editor, _, zeros = asked(vision_folder, ZEROS, grid)
     (own,) = editor.edits(zeros, {})
     delta = editor.bench(zeros).fit(own).delta
-    judge, _, ones = asked(vision_folder, ONES, grid, saved=delta)
+    judge, _, ones = asked(vision_folder, ONES, SAVED, delta)
     assert len(judge.edit(ones, {}).edits) == 1
     assert judge.lacking(ones, {}) == []
     fit, _, ones = asked(vision_folder, ONES, grid)
@@ -60,8 +61,24 @@ def test_an_edit_of_one_task_that_is_judged_by_another_is_none_that_was_fitted_t
     assert [(one["judged"], one["steps"]) for one in kept] == [(False, 3), (True, 3)]
     assert len({one["path"] for one in kept}) == 2
     assert rows(fit.store, "select edits from lab.edit_tradeoff where task is null") == [{"edits": 1}]
-    alone, _, zeros = asked(vision_folder, ZEROS, grid, saved=delta)
+    alone, _, zeros = asked(vision_folder, ZEROS, SAVED, delta)
     assert [edit.edit_id for edit in alone.edits(zeros, {})] == [own.edit_id]
+
+
+def test_layers_that_will_be_edited_have_each_a_search_of_their_own_where_the_budget_has_room_for_it(
+    asked, vision_folder
+):
+    editor, _, part = asked(vision_folder, ZEROS, Grid(("one-layer", "fine-tuning"), where=2, budget=4))
+    edited = [edit.layer for edit in editor.edits(part, {}) if edit.method == "one-layer"]
+    searches = {
+        method: [one for one in editor.searches(part) if one.method == method] for method in editor.grid.methods
+    }
+    assert [{edit.layer for edit in one.tried} for one in searches["one-layer"]] == [{layer} for layer in edited]
+    assert [len(one.tried) for one in searches["one-layer"]] == [2, 2]
+    assert [len(one.tried) for one in searches["fine-tuning"]] == [4]  # of three places, which 4 are too few for
+    slow, fast = (replace(one.usual, steps=steps) for one, steps in zip(searches["one-layer"], (80, 10), strict=True))
+    made = [edit for edit in editor.edits(part, {"one-layer": [slow, fast]}) if edit.method == "one-layer"]
+    assert [(edit.layer, edit.steps) for edit in made] == [(edited[0], 80), (edited[1], 10)]
 
 
 def test_rome_has_the_rank_of_its_subjects(asked, decoder_folder):

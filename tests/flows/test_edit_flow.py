@@ -201,6 +201,24 @@ def test_a_saved_edit_is_judged_again_elsewhere_and_refused_of_another_network(
     )
     assert "is of a network whose weights have digest" in other
     assert "give one of the two" in refused(*of_delta[:-1], "--method", "low-rank")
+    given = (
+        "--rank",
+        "2",
+        "--layer",
+        "2",
+        "--alpha",
+        "0.5",
+        "--steps",
+        "3",
+        "--rate",
+        "0.1",
+        "--seeds",
+        "2",
+        "--search",
+        "2",
+    )
+    line = refused(*of_delta[:-1], *given)
+    assert "leave out --layer, --rank, --alpha, --steps, --rate, --seeds, --search, or --delta" in line
     (place / "empty.safetensors").touch()
     line = refused(*of_delta[:4], "--delta", str(place / "empty.safetensors"))
     assert "empty.safetensors is empty" in line
@@ -241,10 +259,10 @@ def test_a_search_tries_as_many_edits_as_its_budget_and_keeps_the_best(place, vi
     editor, part = editor_of(Settings(store=place / "searched"), grid), request.parts[0]
     search = editor.searches(part)[0]
     assert len(search.tried) == len(editor.untried(search)) == 3
-    best = editor.chosen(part)["low-rank"]
+    (best,) = editor.chosen(part)["low-rank"]
     assert editor.untried(search) == []
     assert best in search.tried
-    assert [edit.edit_id for edit in editor.edits(part, {"low-rank": best})] == [best.edit_id]
+    assert [edit.edit_id for edit in editor.edits(part, {"low-rank": [best]})] == [best.edit_id]
     scores = editor.bench(part).scores
     assert "validation_told" in vars(scores)
     assert not {"told", "before"} & vars(scores).keys()  # what judges was not looked at
