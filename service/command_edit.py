@@ -14,22 +14,46 @@ from service.errors import BadInput
 from service.settings import Settings
 
 SHOWN = """
-select task, method, layer, limited_to, steps, learning_rate as rate, count(*) as draws,
-       round(avg(exemplar_success), 3) as exemplars, round(avg(success_before), 3) as before,
-       round(avg(success), 3) as held_out, round(avg(generality), 3) as generality, round(avg(locality), 3) as locality,
-       bool_and(converged) as converged
-from lab.edits where list_contains($edits, edit_id) group by all order by task, method, layer, limited_to
+with shown as (
+  select task, method, layer, limited_to, steps, learning_rate as rate, count(*) as draws,
+         avg(exemplar_success) as exemplars, avg(success_before) as before, avg(success) as held_out,
+         stddev_samp(success) / sqrt(count(*)) as error, avg(generality) as generality, avg(locality) as locality,
+         bool_and(converged) as converged
+  from lab.edits where list_contains($edits, edit_id) group by all
+)
+select task, method, layer, limited_to, steps, rate, draws, round(exemplars, 3) as exemplars, round(before, 3) as before,
+       round(held_out, 3) as held_out,
+       case when error is not null then round(greatest(held_out - quantile * error, 0), 3) end as low,
+       case when error is not null then round(least(held_out + quantile * error, 1), 3) end as high,
+       round(generality, 3) as generality, round(locality, 3) as locality, converged
+from shown left join lab.t_quantiles on n = draws order by task, method, layer, limited_to
 """
 BROKEN = """
-select method, layer, limited_to, count(distinct edit_id) as edits,
-       round(avg(untouched_accuracy) filter (severity = 0), 4) as clean_before,
-       round(avg(accuracy) filter (severity = 0), 4) as clean,
-       round(avg(untouched_accuracy) filter (severity > 0), 4) as corrupted_before,
-       round(avg(accuracy) filter (severity > 0), 4) as corrupted,
-       round(avg(change) filter (severity > 0), 4) as change,
-       round(avg(effective_robustness_change), 4) as effective_change,
-       round(avg(calibration_change) filter (severity > 0), 4) as calibration_change
-from lab.edit_robustness where list_contains($edits, edit_id) group by all order by method, layer, limited_to
+with each as (
+  select method, layer, limited_to, task, edit_id,
+         avg(untouched_accuracy) filter (severity = 0) as clean_before, avg(accuracy) filter (severity = 0) as clean,
+         avg(untouched_accuracy) filter (severity > 0) as corrupted_before, avg(accuracy) filter (severity > 0) as corrupted,
+         avg(change) filter (severity > 0) as change, avg(effective_robustness_change) as effective_change,
+         avg(calibration_change) filter (severity > 0) as calibration_change
+  from lab.edit_robustness where list_contains($edits, edit_id) group by all
+), by_unit as (
+  select method, layer, limited_to, case when (select count(distinct task) from each) > 1 then task else edit_id end as unit,
+         count(*) as edits, avg(clean_before) as clean_before, avg(clean) as clean,
+         avg(corrupted_before) as corrupted_before, avg(corrupted) as corrupted, avg(change) as change,
+         avg(effective_change) as effective_change, avg(calibration_change) as calibration_change
+  from each group by all
+), broken as (
+  select method, layer, limited_to, sum(edits)::integer as edits, count(*) as units, avg(clean_before) as clean_before,
+         avg(clean) as clean, avg(corrupted_before) as corrupted_before, avg(corrupted) as corrupted, avg(change) as change,
+         stddev_samp(change) / sqrt(count(*)) as error, avg(effective_change) as effective_change,
+         avg(calibration_change) as calibration_change
+  from by_unit group by all
+)
+select method, layer, limited_to, edits, round(clean_before, 4) as clean_before, round(clean, 4) as clean,
+       round(corrupted_before, 4) as corrupted_before, round(corrupted, 4) as corrupted, round(change, 4) as change,
+       round(change - quantile * error, 4) as low, round(change + quantile * error, 4) as high,
+       round(effective_change, 4) as effective_change, round(calibration_change, 4) as calibration_change
+from broken left join lab.t_quantiles on n = units order by method, layer, limited_to
 """
 EVERYTHING = {
     "edits": "select * from lab.edits where list_contains($edits, edit_id) order by all",
@@ -152,10 +176,14 @@ def show(store: Any, edits: list[str], done: str, json: bool) -> None:
         show_json({title: ask(store, query, given).to_pylist() for title, query in EVERYTHING.items()})
         return
     typer.echo(
-        f"{len(edits)} edits: {done}. Share that comes out as asked, and share of other answers that are as they were"
+        f"{len(edits)} edits: {done}. Share that comes out as asked (of held-out cases with its 95 % interval over draws), and "
+        "share of other answers that are as they were"
     )
     show_table(*as_rows(ask(store, SHOWN, given)))
-    typer.echo("\naccuracy on what nobody asked to change, clean and under corruptions (the mean over them)")
+    typer.echo(
+        "\naccuracy on what nobody asked to change, clean and under corruptions (the mean over them; the change's 95 % interval is "
+        "over tasks, that of one task over draws)"
+    )
     show_table(*as_rows(ask(store, BROKEN, given)))
 
 

@@ -14,11 +14,13 @@ from service.settings import Settings
 # {model} and {datasets} stand for a name and a list of names in quotes
 QUESTIONS = (
     (
-        "1. Robustness lost against success, by method and constraint: the means over tasks and draws",
+        "1. Robustness lost against success, by method and constraint: the means over tasks and draws, with intervals over\n"
+        "   all draws, and of the change over tasks alone: few of them say little",
         "select method, layer, limited_to, edits, round(success, 3) as success, round(success_low, 3) as low,\n"
         "       round(success_high, 3) as high, round(locality, 3) as locality, round(clean_change, 4) as clean_change,\n"
         "       round(robustness_change, 4) as robustness_change, round(robustness_change_low, 4) as change_low,\n"
-        "       round(robustness_change_high, 4) as change_high, round(effective_robustness_change, 4) as effective,\n"
+        "       round(robustness_change_high, 4) as change_high, round(robustness_change_tasks_low, 4) as tasks_low,\n"
+        "       round(robustness_change_tasks_high, 4) as tasks_high, round(effective_robustness_change, 4) as effective,\n"
         "       on_front from lab.edit_tradeoff where model = {model} and dataset in ({datasets}) and task is null\n"
         "order by success desc, robustness_change desc",
     ),
@@ -38,11 +40,19 @@ QUESTIONS = (
         "from lab.edit_alpha where model = {model} and dataset in ({datasets}) group by all order by all",
     ),
     (
-        "4. Which layers moved? Debiased CKA of each layer with itself before, the mean over edits (1: as it was)",
-        "select method, layer, any_value(layer_name) as layer_name, round(avg(after), 4) as cka,\n"
-        "       round(min(after), 4) as least from lab.edit_drift\n"
-        "where model = {model} and dataset in ({datasets}) and measure = 'linear_cka_debiased'\n"
-        "group by method, layer order by method, layer",
+        "4. Which layers moved? Debiased CKA of each layer with itself before (1: as it was): the mean over constraints and\n"
+        "   draws, with intervals over tasks, and the least of a constraint and task",
+        "with by_task as (\n"
+        "  select method, depth, layer_name, task, avg(mean) as cka, min(mean) as least from lab.edit_intervals\n"
+        "  where model = {model} and dataset in ({datasets}) and quantity = 'linear_cka_debiased' and task is not null\n"
+        "  group by all\n"
+        "), over_tasks as (\n"
+        "  select method, depth, layer_name, count(*) as tasks, avg(cka) as cka,\n"
+        "         stddev_samp(cka) / sqrt(count(*)) as error, min(least) as least from by_task group by all\n"
+        ")\n"
+        "select method, depth as layer, layer_name, tasks, round(cka, 4) as cka, round(cka - quantile * error, 4) as low,\n"
+        "       round(cka + quantile * error, 4) as high, round(least, 4) as least\n"
+        "from over_tasks left join lab.t_quantiles on n = tasks order by method, depth",
     ),
 )
 

@@ -131,7 +131,8 @@ class Edit:
     `task_id` is that of what is asked of the network. `layer` is the name of the module whose weights change; for
     ``fine-tuning`` that of the first which may, None for all of them. `rank` is that of the change (``low-rank``,
     ``rewriting``, ``rome``), `alpha` how far the weights go from those before (0) to those that were tuned (1) (``1-li``,
-    ``interpolation``); None for other methods. `seed` draws the exemplars and whatever else is random.
+    ``interpolation``); None for other methods. `seed` draws the exemplars and whatever else is random. `origin` is the
+    digest of a change that was fitted to another task and is judged by this one, None of one that was fitted to this one.
     """
 
     checkpoint_id: str
@@ -143,11 +144,13 @@ class Edit:
     steps: int
     learning_rate: float
     seed: int = 0
+    origin: str | None = None
 
     @property
     def edit_id(self) -> str:
         settings = self.layer, self.rank, self.alpha, self.steps, self.learning_rate, self.seed
-        return content_id("edit", self.checkpoint_id, self.task_id, self.method, *settings)
+        origin = () if self.origin is None else (self.origin,)
+        return content_id("edit", self.checkpoint_id, self.task_id, self.method, *settings, *origin)
 
     @property
     def relative_path(self) -> str:

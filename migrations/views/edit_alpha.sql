@@ -7,7 +7,7 @@ with made as (
     from lab.edits e
     left join lab.edit_costs b on b.edit_id = e.edit_id
     left join lab.edit_scores s on s.edit_id = e.edit_id and s.measure = 'success' and s.cases = 'held-out' and s.severity = 0
-    where e.method in ('1-li', 'interpolation') and (e.success is not null or b.edit_id is not null)
+    where e.method in ('1-li', 'interpolation') and e.origin is null and (e.success is not null or b.edit_id is not null)
 ),
 points as (
     select

@@ -8,7 +8,7 @@ with judged as (
         b.effective_robustness_change, b.calibration_change
     from lab.edits e
     join lab.edit_costs b on b.edit_id = e.edit_id
-    where b.corruptions > 0
+    where b.corruptions > 0 and e.origin is null
     qualify row_number() over (
         partition by
             e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.seed, b.dataset, b.judged_under
@@ -63,25 +63,16 @@ grouped as (
         )
     )
 ),
-quantiles as (
-    -- of the t distribution at 97.5 %, of n values; where they are many by a series in the inverse degrees of freedom
+over_tasks as (
     select
-        u.n,
-        coalesce(
-            [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228][u.n - 1],
-            1.959964 + 2.372271 / (u.n - 1) + 2.822541 / (u.n - 1) ** 2 + 2.555897 / (u.n - 1) ** 3
-        ) as quantile
-    from (
-        select g.success_n as n from grouped g
-        union select g.clean_change_n from grouped g
-        union select g.robustness_change_n from grouped g
-        union select g.corrupted_success_n from grouped g
-        union select g.generality_n from grouped g
-        union select g.locality_n from grouped g
-        union select g.effective_robustness_change_n from grouped g
-        union select g.calibration_change_n from grouped g
-    ) u
-    where u.n > 1
+        i.model, i.step, i.revision, i.method, i.layer, i.rank, i.alpha, i.dataset, i.judged_under,
+        max(i.low) filter (i.quantity = 'success') as success_low,
+        max(i.high) filter (i.quantity = 'success') as success_high,
+        max(i.low) filter (i.quantity = 'robustness_change') as robustness_change_low,
+        max(i.high) filter (i.quantity = 'robustness_change') as robustness_change_high
+    from lab.edit_intervals i
+    where i.task is null and i.corruption is null and i.quantity in ('success', 'robustness_change')
+    group by all
 ),
 ranked as (
     select
@@ -103,14 +94,14 @@ ranked as (
             best_first range between unbounded preceding and current row exclude group
         ) as best_of_more
     from grouped g
-    left join quantiles qs on qs.n = g.success_n
-    left join quantiles qc on qc.n = g.clean_change_n
-    left join quantiles qr on qr.n = g.robustness_change_n
-    left join quantiles q0 on q0.n = g.corrupted_success_n
-    left join quantiles q1 on q1.n = g.generality_n
-    left join quantiles q2 on q2.n = g.locality_n
-    left join quantiles q3 on q3.n = g.effective_robustness_change_n
-    left join quantiles q4 on q4.n = g.calibration_change_n
+    left join lab.t_quantiles qs on qs.n = g.success_n
+    left join lab.t_quantiles qc on qc.n = g.clean_change_n
+    left join lab.t_quantiles qr on qr.n = g.robustness_change_n
+    left join lab.t_quantiles q0 on q0.n = g.corrupted_success_n
+    left join lab.t_quantiles q1 on q1.n = g.generality_n
+    left join lab.t_quantiles q2 on q2.n = g.locality_n
+    left join lab.t_quantiles q3 on q3.n = g.effective_robustness_change_n
+    left join lab.t_quantiles q4 on q4.n = g.calibration_change_n
     window best_first as (
         partition by g.model, g.step, g.revision, g.task, g.dataset, g.judged_under
         order by g.success desc nulls last
@@ -164,10 +155,18 @@ select
     t.share_changed,
     t.converged,
     t.success is not null and t.robustness_change is not null and t.robustness_change >= t.best_of_no_less
-        and (t.best_of_more is null or t.robustness_change > t.best_of_more) as on_front
-from ranked t;
+        and (t.best_of_more is null or t.robustness_change > t.best_of_more) as on_front,
+    o.success_low as success_tasks_low,
+    o.success_high as success_tasks_high,
+    o.robustness_change_low as robustness_change_tasks_low,
+    o.robustness_change_high as robustness_change_tasks_high
+from ranked t
+left join over_tasks o on t.task is null and o.model = t.model and o.step is not distinct from t.step
+    and o.revision = t.revision and o.method = t.method and o.layer is not distinct from t.layer
+    and o.rank is not distinct from t.rank and o.alpha is not distinct from t.alpha and o.dataset = t.dataset
+    and o.judged_under = t.judged_under;
 
-comment on view lab.edit_tradeoff is 'What edits achieve and what they cost, by method and constraint: means over seeds, for each task and over all of them; of edits that differ in steps or learning rate alone the newest, and none that was not judged under corruptions';
+comment on view lab.edit_tradeoff is 'What edits achieve and what they cost, by method and constraint: means over seeds, for each task and over all of them; of edits that differ in steps or learning rate alone the newest, and none that was not judged under corruptions, or was fitted to another task';
 comment on column lab.edit_tradeoff.model is 'the network''s name in the store';
 comment on column lab.edit_tradeoff.kind is 'decoder, encoder or vision';
 comment on column lab.edit_tradeoff.step is 'optimiser step; NULL where nobody said';
@@ -188,7 +187,7 @@ comment on column lab.edit_tradeoff.seeds is 'how many seeds';
 comment on column lab.edit_tradeoff.steps is 'optimiser steps of the fits; NULL where they differ';
 comment on column lab.edit_tradeoff.learning_rate is 'their learning rate; NULL where they differ';
 comment on column lab.edit_tradeoff.success is 'share of held-out cases that come out as asked, 0 to 1; mean over edits';
-comment on column lab.edit_tradeoff.success_low is 'lower end of its 95 % interval over edits (Student''s t, cut at 0); NULL for one edit';
+comment on column lab.edit_tradeoff.success_low is 'lower end of its 95 % interval over edits (Student''s t, cut at 0), draws of one task being taken as independent; NULL for one edit';
 comment on column lab.edit_tradeoff.success_high is 'upper end of that interval, cut at 1';
 comment on column lab.edit_tradeoff.exemplar_success is 'share of the exemplars that come out as asked';
 comment on column lab.edit_tradeoff.corrupted_success is 'share of held-out cases that come out as asked under corruptions';
@@ -215,3 +214,7 @@ comment on column lab.edit_tradeoff.calibration_change_high is 'upper end of tha
 comment on column lab.edit_tradeoff.share_changed is 'share of the network''s parameters that the edit changed';
 comment on column lab.edit_tradeoff.converged is 'share of the fits that converged';
 comment on column lab.edit_tradeoff.on_front is 'true where no other row of the same network, task, dataset and corruptions has as much success for less robustness lost, or more success for as little';
+comment on column lab.edit_tradeoff.success_tasks_low is 'lower end of the 95 % interval of success over tasks, the mean of each task''s draws being one value (lab.edit_intervals has that of everything else); of two tasks Student''s t is 12.7, so that few say little; NULL of one task';
+comment on column lab.edit_tradeoff.success_tasks_high is 'upper end of that interval, cut at 1';
+comment on column lab.edit_tradeoff.robustness_change_tasks_low is 'the same of robustness_change';
+comment on column lab.edit_tradeoff.robustness_change_tasks_high is 'upper end of that interval';

@@ -2,7 +2,7 @@ create view lab.edits as
 with newest as (
     select
         e.edit_id, e.checkpoint_id, e.task_id, e.task, e.modality, e.dataset, e.method, e.layer, e.rank, e.alpha, e.steps,
-        e.learning_rate, e.seed, e.exemplars, e.search, e.changed, e.converged, e.loss_before, e.loss_after, e.path,
+        e.learning_rate, e.seed, e.origin, e.exemplars, e.search, e.changed, e.converged, e.loss_before, e.loss_after, e.path,
         e.digest, e.seconds, e.note, e.run_id, r.finished_at
     from main.edits e
     join main.runs r on r.run_id = e.run_id
@@ -51,6 +51,7 @@ select
     n.steps,
     n.learning_rate,
     n.seed,
+    n.origin,
     n.exemplars,
     s.exemplar_success,
     s.validation_success,
@@ -98,6 +99,7 @@ comment on column lab.edits.limited_to is 'what constrains the change, in words:
 comment on column lab.edits.steps is 'optimiser steps of the fit';
 comment on column lab.edits.learning_rate is 'its learning rate';
 comment on column lab.edits.seed is 'draws the exemplars and whatever else is random';
+comment on column lab.edits.origin is 'digest of a saved change that was fitted to another task and is judged by this one; NULL of what was fitted to this one';
 comment on column lab.edits.exemplars is 'how many cases it was fitted to';
 comment on column lab.edits.exemplar_success is 'share of the exemplars that come out as asked, 0 to 1';
 comment on column lab.edits.validation_success is 'share of the cases by which a search chooses that come out as asked; NULL of edits that no search tried';

@@ -47,14 +47,12 @@ class Bench:
 
     @cached_property
     def scores(self) -> TaskScores:
-        """What judges an edit by its task: under the severest corruption of each family that is asked."""
-        severest = max(self.general.judging.severities)
-        corruptions = [one for one in self.general.corruptions if one[1] == severest]
-        return TaskScores(self.network, self.sets, corruptions)
+        """What judges an edit by its task."""
+        return TaskScores(self.network, self.sets, self.general.corruptions)
 
     @cached_property
     def drift(self) -> Drift:
-        """The layers before the edit."""
+        """The layers that an edit moves."""
         return Drift(self.network, {name: one[:WATCHED] for name, one in self.sets.unrelated.inputs.items()})
 
     @cached_property
@@ -65,9 +63,10 @@ class Bench:
     def prepare(self, whole: bool) -> None:
         """Ask the untouched network what is asked of edited ones: all of it, or what chooses settings. Asked once."""
         if not whole:
-            _ = self.scores.validation_told
+            self.scores.note_validation()
             return
-        _ = self.scores.told, self.scores.before, self.drift.before
+        self.scores.note()
+        self.drift.note()
         for one in self.general.corruptions:
             self.general.untouched(self.network, one)
 

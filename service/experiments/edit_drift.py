@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import cast
 
 from service.edit_results import LayerChange
@@ -21,19 +20,22 @@ DISSIMILARITY = ("linear_cka_debiased", "procrustes_angular")
 
 @dataclass(frozen=True, eq=False)
 class Drift:
-    """The layers of a network on some inputs; made while it is untouched."""
+    """The layers of a network on some inputs: `before` are the clouds of the untouched one by depth, with their shapes
+    remembered. They are noted before an edit, and asked for in vain (KeyError) where they were not."""
 
     network: Network
     inputs: Inputs
+    before: dict[int, Cloud] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def before(self) -> Mapping[int, Cloud]:
-        """The clouds of the untouched network by depth, with their shapes remembered."""
-        return {depth: Cloud(states) for depth, states in layer_states(self.network, self.inputs).items()}
+    def note(self) -> None:
+        """Take the states of the untouched network; once."""
+        if not self.before:
+            states = layer_states(self.network, self.inputs)
+            self.before.update({depth: Cloud(found) for depth, found in states.items()})
 
     def changes(self) -> list[LayerChange]:
         """How far each layer is from where it was, now that the network is edited."""
-        before, found = self.before, list[LayerChange]()
+        found = list[LayerChange]()
         names = self.network.layer_names if isinstance(self.network, VisionNetwork) else None
         streams = {depth: stream for depth, stream, _ in self.network.sites}
         for depth, states in layer_states(self.network, self.inputs).items():
@@ -41,7 +43,7 @@ class Drift:
             where = depth, name, streams.get(depth, "residual")
             found += [
                 LayerChange(*where, measure, was.value if was else None, now.value, now.std_error, now.n_used, now.note)
-                for measure, was, now in _measured(before[depth], Cloud(states))
+                for measure, was, now in _measured(self.before[depth], Cloud(states))
             ]
         return found
 

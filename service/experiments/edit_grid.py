@@ -64,18 +64,19 @@ class Grid:
         if self.learning_rate is not None and self.learning_rate <= 0:
             raise BadInput(f"--rate is above 0; got {self.learning_rate}")
 
-    def edits(
-        self, method: EditMethod, checkpoint_id: str, task_id: str, layers: Sequence[str], seed: int
-    ) -> list[Edit]:
-        """The edits of a method at the layers of those names, those that share a tuning beside each other."""
+    def places(self, method: EditMethod, layers: Sequence[str]) -> list[str | None]:
+        """Where a method edits, of the layers of those names; None for all of the network's."""
+        return [*layers] if self.layers or method in IN_ONE_LAYER else [None, *layers]
+
+    def edits(self, method: EditMethod, checkpoint_id: str, task_id: str, layer: str | None, seed: int) -> list[Edit]:
+        """The edits of a method at one place, those that share a tuning beside each other."""
         usual = STEPS.get(method, USUAL_STEPS)
         steps, rate = self.steps or usual, self.learning_rate or RATES[method]
         ranks: Sequence[int | None] = (self.ranks or (1,)) if method in RANKED else (1 if method == "rome" else None,)
         alphas: Sequence[float | None] = (self.alphas or (0.5,)) if method in MOVING else (None,)
-        where: Sequence[str | None] = layers if self.layers or method in IN_ONE_LAYER else (None, *layers)
         return [
             Edit(checkpoint_id, task_id, method, layer, rank, alpha, steps, rate, seed)
-            for layer, rank, alpha in itertools.product(where, ranks, alphas)
+            for rank, alpha in itertools.product(ranks, alphas)
         ]
 
     def liking(self, best: Edit | None) -> Grid:
@@ -89,22 +90,23 @@ class Grid:
             self, layers=layers, ranks=ranks, alphas=alphas, steps=best.steps, learning_rate=best.learning_rate
         )
 
-    def tried(self, edit: Edit, layers: Sequence[str], fits: Callable[[Edit], bool] = lambda _: True) -> list[Edit]:
-        """The edits that a search tries, as many as the budget has: draws, seeded, from what was not asked for and `fits` the
-        network, one of them `edit` itself, which has the usual settings."""
+    def tried(
+        self, edit: Edit, layers: Sequence[str | None], budget: int, fits: Callable[[Edit], bool] = lambda _: True
+    ) -> list[Edit]:
+        """The `budget` edits that a search tries at those layers: draws, seeded, from what was not asked for and `fits` the
+        network, the first `edit` itself, which has the usual settings."""
         usual = RATES[edit.method]
         rates = [edit.learning_rate] if self.learning_rate else [usual * factor for factor in RATE_FACTORS]
         steps = [edit.steps] if self.steps else [*STEPS_SEARCHED]
-        where = [edit.layer] if self.layers or edit.layer is None or self.where > 1 else [*layers]
         ranks = [edit.rank] if self.ranks or edit.method not in RANKED else [*RANKS_SEARCHED]
         alphas = [edit.alpha] if self.alphas or edit.method not in MOVING else [*ALPHAS_SEARCHED]
         every = [
             replace(edit, learning_rate=rate, steps=count, layer=layer, rank=rank, alpha=alpha)
-            for rate, count, layer, rank, alpha in itertools.product(rates, steps, where, ranks, alphas)
+            for rate, count, layer, rank, alpha in itertools.product(rates, steps, layers, ranks, alphas)
         ]
         others = [one for one in every if one != edit and fits(one)]
         random.Random(edit.edit_id).shuffle(others)
-        return [edit, *others][: self.budget]
+        return [edit, *others][:budget]
 
 
 def sharing_a_tuning(edits: Sequence[Edit]) -> Iterator[list[Edit]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
 from service.experiments.edit_bench import Bench
-from service.experiments.edit_grid import IN_ONE_LAYER, Grid, sharing_a_tuning
+from service.experiments.edit_grid import Grid, sharing_a_tuning
 from service.experiments.edit_judging import General
 from service.experiments.edit_parts import Outcome, Part
+from service.experiments.edit_search import Search, liked, searches_of
 from service.experiments.progress import Progress, tell, tell_waiting
 from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource, load
@@ -24,20 +25,10 @@ from service.storage.database import OnWait, Store, open_store
 from service.storage.edit_coverage import judged_edits, tried_scores
 from service.storage.edit_deltas import StoredDelta, write_delta
 from service.storage.edit_rows import EditRecord, Judged, Moved, record_edit, record_trace, record_untouched
-from service.subjects import Edit, EditMethod, content_id
+from service.subjects import Edit, EditMethod
 
 EXPERIMENT = "edit_networks"
-SEARCHED_LAYERS = 4  # among which a search chooses
-Chosen = Mapping[EditMethod, Edit]
-
-
-@dataclass(frozen=True)
-class Search:
-    """Edits of a method that are tried, to choose its settings."""
-
-    search_id: str
-    method: EditMethod
-    tried: tuple[Edit, ...]
+Chosen = Mapping[EditMethod, Sequence[Edit]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,16 +82,17 @@ class Editor:
         network, whose layers they name. Raises UnknownName, BadInput."""
         bench, found = self.bench(part), list[Edit]()
         if self.saved is not None:
-            return [replace(self.saved.edit, checkpoint_id=part.checkpoint_id, task_id=part.asked.task_id)]
+            return [self.saved.of(part.checkpoint_id, part.asked.task_id)]
         for method in self.grid.methods:
-            grid = self.grid.liking(chosen.get(method))
-            layers = bench.layers(method, grid.layers, grid.where)
-            found += self._edits(part, grid, method, layers)
+            best = chosen.get(method, ())
+            asked = self.grid.liking(liked(best, None))
+            for layer in asked.places(method, bench.layers(method, asked.layers, asked.where)):
+                found += self._edits(part, self.grid.liking(liked(best, layer)), method, layer)
         return found if self.grid.where == 1 else [edit for edit in found if bench.fits(edit)]
 
-    def _edits(self, part: Part, grid: Grid, method: EditMethod, layers: Sequence[str]) -> list[Edit]:
-        """Those of one method."""
-        found = grid.edits(method, part.checkpoint_id, part.asked.task_id, layers, part.seed)
+    def _edits(self, part: Part, grid: Grid, method: EditMethod, layer: str | None) -> list[Edit]:
+        """Those of one method at one layer."""
+        found = grid.edits(method, part.checkpoint_id, part.asked.task_id, layer, part.seed)
         return [self.bench(part).of_rank(edit) for edit in found]
 
     def lacking(self, part: Part, chosen: Chosen) -> list[Edit]:
@@ -112,20 +104,14 @@ class Editor:
 
     def searches(self, part: Part) -> list[Search]:
         """For each method the edits that are tried to choose its settings; none without a budget. Raises BadInput."""
-        found = [self._search(part, method) for method in self.grid.methods if self.grid.budget]
-        return [search for search in found if search is not None]
-
-    def _search(self, part: Part, method: EditMethod) -> Search | None:
-        """That of one method; None where no layer can be edited so."""
-        bench, grid = self.bench(part), self.grid
-        count = max(grid.where, SEARCHED_LAYERS) if method in IN_ONE_LAYER else 1
-        layers = bench.layers(method, grid.layers, count)
-        middle = layers[len(layers) // 2 :][:1]
-        near, anywhere = (list(filter(bench.fits, self._edits(part, grid, method, at))) for at in (middle, layers))
-        if not (usual := near or anywhere):
-            return None
-        tried = grid.tried(usual[len(usual) // 2], layers, bench.fits)
-        return Search(content_id("edit search", [one.edit_id for one in tried]), method, tuple(tried))
+        if not self.grid.budget:
+            return []
+        bench, at = self.bench(part), partial(self._edits, part, self.grid)
+        return [
+            search
+            for method in self.grid.methods
+            for search in searches_of(self.grid, bench, method, partial(at, method))
+        ]
 
     def untried(self, search: Search) -> list[Edit]:
         """Those of its edits that are not recorded. Raises StoreBusy."""
@@ -133,12 +119,11 @@ class Editor:
         return [edit for edit in search.tried if edit.edit_id not in known]
 
     def best(self, search: Search) -> Edit:
-        """The edit that was worth most on the validation cases; of equals the one of the fewest steps. Raises StoreBusy."""
-        scores = tried_scores(self.store, search.search_id, self.on_wait)
-        return max(search.tried, key=lambda edit: (scores[edit.edit_id], -edit.steps))
+        """What a search whose edits are all recorded has found best. Raises StoreBusy."""
+        return search.best(tried_scores(self.store, search.search_id, self.on_wait))
 
     def chosen(self, part: Part) -> Chosen:
-        """For each method what a search found best; tries what is not recorded. Raises BadInput, StoreBusy."""
+        """For each method what its searches found best; tries what is not recorded. Raises BadInput, StoreBusy."""
         for search in self.searches(part):
             for done, edit in enumerate(todo := self.untried(search)):
                 tell(Progress("edit", f"{part.label}: search of {search.method}", done, len(todo), "edits"))
@@ -147,7 +132,10 @@ class Editor:
 
     def known(self, part: Part) -> Chosen:
         """The same where everything is recorded. Raises BadInput, StoreBusy."""
-        return {search.method: self.best(search) for search in self.searches(part)}
+        found: dict[EditMethod, list[Edit]] = {}
+        for search in self.searches(part):
+            found.setdefault(search.method, []).append(self.best(search))
+        return found
 
     def edit(self, part: Part, chosen: Chosen) -> Outcome:
         """Make the edits of a part that are not recorded, judge and record them.

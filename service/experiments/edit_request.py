@@ -88,6 +88,8 @@ def asked_edits(
     """
     if not tasks:
         raise BadInput("an edit needs a task: give --task FILE.toml")
+    if saved is not None:
+        _refuse_settings(grid)
     source = find_checkpoints(model, revisions, name)[-1]
     others = [found for one in line or () for found in find_checkpoints(one)]
     if line is None and not revisions:
@@ -110,6 +112,24 @@ def asked_methods(methods: Sequence[str] | None, saved: Delta | None) -> tuple[E
 def read_tasks(paths: Sequence[Path | str]) -> list[Task]:
     """The tasks of some files. Raises BadInput."""
     return [read_task(Path(path)) for path in paths]
+
+
+def _refuse_settings(grid: Grid) -> None:
+    """What is asked of an edit that is fitted says nothing of a saved one."""
+    given = {
+        "--layer": grid.layers is not None,
+        "--rank": grid.ranks is not None,
+        "--alpha": grid.alphas is not None,
+        "--steps": grid.steps is not None,
+        "--rate": grid.learning_rate is not None,
+        "--seeds": grid.seeds != 1,
+        "--search": grid.budget > 0,
+    }
+    if any(given.values()):
+        named = ", ".join(option for option, here in given.items() if here)
+        raise BadInput(
+            f"a saved edit is judged with the settings that it was fitted with: leave out {named}, or --delta"
+        )
 
 
 def _refuse_twice(asked: Sequence[Asked]) -> None:

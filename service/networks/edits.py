@@ -7,7 +7,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,12 @@ class Delta:
     edit: Edit
     base_digest: str
     changes: Mapping[str, Change]
+
+    def of(self, checkpoint_id: str, task_id: str) -> Edit:
+        """Its edit as one of that checkpoint, to be judged by that task; of another task than it was fitted to it has the
+        weights' digest for its origin, so that it is no edit that is fitted to that one."""
+        edit = replace(self.edit, checkpoint_id=checkpoint_id, task_id=task_id)
+        return edit if task_id == self.edit.task_id else replace(edit, origin=_digest(_tensors(self)))
 
 
 @dataclass(frozen=True, eq=False)

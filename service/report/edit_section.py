@@ -19,6 +19,7 @@ with chosen as (
   select c.method || ', ' || c.limited_to as line, c.dataset, e.edit_id
   from chosen c join lab.edits e on e.model = c.model and e.revision = c.revision and e.method = c.method
     and e.layer is not distinct from c.layer and e.limited_to = c.limited_to and e.step is not distinct from c.step
+    and e.origin is null
 )"""
 TRADE_OFF = Section(
     "What edits achieve, and what they cost",

@@ -40,6 +40,7 @@ with chosen as (
   select c.model, coalesce(c.step, -1) as step, c.revision, c.dataset, c.method, c.limited_to, e.edit_id
   from chosen c join lab.edits e on e.model = c.model and e.revision = c.revision and e.method = c.method
     and e.layer is not distinct from c.layer and e.limited_to = c.limited_to and e.step is not distinct from c.step
+    and e.origin is null
 )
 """
 ACCURACIES = f"""{BEST}, of_edits as (

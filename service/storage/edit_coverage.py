@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import text
 
 from service.storage.database import OnWait, Store, looking
@@ -12,10 +14,24 @@ where e.checkpoint_id = :checkpoint_id and e.task_id = :task_id and n.dataset = 
   and e.edit_id in (select edit_id from edit_scores where cases = 'held-out')
 """)
 TRIED = text("""
-select s.edit_id, max(s.value) filter (s.cases = 'validation' and s.measure = 'success')
-  * max(s.value) filter (s.cases = 'validation unrelated' and s.measure = 'agreement') as score
-from edit_scores s where s.run_id in (select run_id from edits where search = :search) group by s.edit_id
+with scored as (
+  select edit_id, max(value) filter (cases = 'validation' and measure = 'success') as success,
+    max(std_error) filter (cases = 'validation' and measure = 'success') as success_error,
+    max(value) filter (cases = 'validation unrelated' and measure = 'agreement') as agreement,
+    max(std_error) filter (cases = 'validation unrelated' and measure = 'agreement') as agreement_error
+  from edit_scores where run_id in (select run_id from edits where search = :search) group by edit_id
+)
+select edit_id, coalesce(success * agreement, 0) as score,
+  coalesce(sqrt((success_error * agreement) ** 2 + (success * agreement_error) ** 2), 0) as std_error from scored
 """)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What an edit that was tried is worth, 0 to 1, with its standard error."""
+
+    value: float
+    std_error: float
 
 
 def judged_edits(
@@ -31,8 +47,8 @@ def judged_edits(
     return found
 
 
-def tried_scores(store: Store, search: str, on_wait: OnWait = None) -> dict[str, float]:
+def tried_scores(store: Store, search: str, on_wait: OnWait = None) -> dict[str, Score]:
     """What each edit that a search has tried was worth: success on the validation cases times agreement on the unrelated
-    inputs of the validation, 0 to 1. Raises StoreBusy."""
+    inputs of the validation, both taken as independent. Raises StoreBusy."""
     with looking(store, on_wait) as connection:
-        return {row.edit_id: row.score or 0.0 for row in connection.execute(TRIED, {"search": search})}
+        return {row.edit_id: Score(row.score, row.std_error) for row in connection.execute(TRIED, {"search": search})}

@@ -28,6 +28,7 @@ edits = Table(
     Column("steps", Integer, nullable=False),
     Column("learning_rate", Double, nullable=False),
     Column("seed", BigInteger, nullable=False),
+    Column("origin", String),
     Column("exemplars", Integer, nullable=False),
     Column("search", String),
     Column("changed", BigInteger, nullable=False),

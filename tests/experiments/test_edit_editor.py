@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from edit_builders import asked as rows
 from torch import nn
 
 from service.errors import BadInput
@@ -18,6 +19,8 @@ from service.settings import Settings
 from service.subjects import Edit
 
 ZEROS = {"name": "zeros", "dataset": "digits:test", "images": {"class": 0, "style": "invert", "exemplars": 4}}
+ONES = {**ZEROS, "name": "ones", "images": {**ZEROS["images"], "class": 1}}
+SAVED = Grid(("low-rank",))
 PROMPTS = [
     {"prompt": "The value of a list is ", "subject": "list", "target": "number"},
     {"prompt": "The value of a string is ", "subject": "string", "target": "number"},
@@ -29,9 +32,10 @@ FACTS = {"name": "facts", "dataset": "python-reference", "contexts": 1, "held_ou
 def asked(tmp_path):
     """An editor, the request that it does, and its first part."""
 
-    def ask(folder, said, grid):
-        request = asked_edits(str(folder), [task_of(said, "t")], grid, Judging(count=20, severities=(3,)), line=())
-        return editor_of(Settings(store=tmp_path / "store"), request.grid), request, request.parts[0]
+    def ask(folder, said, grid, saved=None):
+        judging = Judging(count=20, families=("contrast",) if "images" in said else None, severities=(3,))
+        request = asked_edits(str(folder), [task_of(said, "t")], grid, judging, line=(), saved=saved)
+        return editor_of(Settings(store=tmp_path / "store"), request.grid, saved=saved), request, request.parts[0]
 
     return ask
 
@@ -41,6 +45,40 @@ def test_a_search_tries_no_rank_that_its_layers_do_not_have(asked, vision_folder
     assert {edit.rank for edit in editor.searches(part)[0].tried} == {1}
     editor, _, part = asked(vision_folder, ZEROS, Grid(("low-rank", "one-layer"), ranks=(400,), where=2, budget=3))
     assert [search.method for search in editor.searches(part)] == ["one-layer"]
+
+
+def test_an_edit_of_one_task_that_is_judged_by_another_is_none_that_was_fitted_to_that(asked, vision_folder):
+    grid = Grid(("low-rank",), layers=("2",), ranks=(2,), steps=3)
+    editor, _, zeros = asked(vision_folder, ZEROS, grid)
+    (own,) = editor.edits(zeros, {})
+    delta = editor.bench(zeros).fit(own).delta
+    judge, _, ones = asked(vision_folder, ONES, SAVED, delta)
+    assert len(judge.edit(ones, {}).edits) == 1
+    assert judge.lacking(ones, {}) == []
+    fit, _, ones = asked(vision_folder, ONES, grid)
+    assert len(fit.edit(ones, {}).edits) == 1
+    kept = rows(fit.store, "select origin is not null as judged, steps, path from lab.edits order by 1")
+    assert [(one["judged"], one["steps"]) for one in kept] == [(False, 3), (True, 3)]
+    assert len({one["path"] for one in kept}) == 2
+    assert rows(fit.store, "select edits from lab.edit_tradeoff where task is null") == [{"edits": 1}]
+    alone, _, zeros = asked(vision_folder, ZEROS, SAVED, delta)
+    assert [edit.edit_id for edit in alone.edits(zeros, {})] == [own.edit_id]
+
+
+def test_layers_that_will_be_edited_have_each_a_search_of_their_own_where_the_budget_has_room_for_it(
+    asked, vision_folder
+):
+    editor, _, part = asked(vision_folder, ZEROS, Grid(("one-layer", "fine-tuning"), where=2, budget=4))
+    edited = [edit.layer for edit in editor.edits(part, {}) if edit.method == "one-layer"]
+    searches = {
+        method: [one for one in editor.searches(part) if one.method == method] for method in editor.grid.methods
+    }
+    assert [{edit.layer for edit in one.tried} for one in searches["one-layer"]] == [{layer} for layer in edited]
+    assert [len(one.tried) for one in searches["one-layer"]] == [2, 2]
+    assert [len(one.tried) for one in searches["fine-tuning"]] == [4]  # of three places, which 4 are too few for
+    slow, fast = (replace(one.usual, steps=steps) for one, steps in zip(searches["one-layer"], (80, 10), strict=True))
+    made = [edit for edit in editor.edits(part, {"one-layer": [slow, fast]}) if edit.method == "one-layer"]
+    assert [(edit.layer, edit.steps) for edit in made] == [(edited[0], 80), (edited[1], 10)]
 
 
 def test_rome_has_the_rank_of_its_subjects(asked, decoder_folder):

@@ -9,7 +9,8 @@ from service.experiments.edit_grid import METHODS, RATES, Grid, sharing_a_tuning
 
 
 def edits(grid: Grid, method, layers=("a", "b"), seed=0):
-    return grid.edits(method, "checkpoint", "task", layers, seed)
+    places = grid.places(method, layers)
+    return [one for place in places for one in grid.edits(method, "checkpoint", "task", place, seed)]
 
 
 def test_every_method_has_what_constrains_it_and_nothing_else():
@@ -37,31 +38,31 @@ def test_alphas_of_one_layer_share_a_tuning_and_ranks_do_not():
 
 
 def test_a_search_tries_the_usual_settings_and_others_within_its_budget_the_same_each_time():
-    grid = Grid(("low-rank",), budget=10)
+    grid = Grid(("low-rank",))
     usual = edits(grid, "low-rank", ("b",))[0]
-    tried = grid.tried(usual, ["a", "b", "c"])
+    tried = grid.tried(usual, ["a", "b", "c"], 10)
     assert len(tried) == len(set(tried)) == 10
     assert tried[0] == usual
-    assert tried == grid.tried(usual, ["a", "b", "c"])
+    assert tried == grid.tried(usual, ["a", "b", "c"], 10)
     assert {one.layer for one in tried} == {"a", "b", "c"}
     assert len({one.rank for one in tried}) > 1
     assert len({one.learning_rate for one in tried}) > 1
 
 
 def test_what_is_given_is_not_searched_for():
-    grid = Grid(("1-li",), layers=("b",), alphas=(0.5,), steps=7, learning_rate=0.1, budget=10)
+    grid = Grid(("1-li",), layers=("b",), alphas=(0.5,), steps=7, learning_rate=0.1)
     usual = edits(grid, "1-li", ("b",))[0]
-    assert grid.tried(usual, ["b"]) == [usual]
-    rates = Grid(("1-li",), layers=("b",), alphas=(0.5,), steps=7, budget=10)
-    tried = rates.tried(edits(rates, "1-li", ("b",))[0], ["b"])
+    assert grid.tried(usual, ["b"], 10) == [usual]
+    rates = Grid(("1-li",), layers=("b",), alphas=(0.5,), steps=7)
+    tried = rates.tried(edits(rates, "1-li", ("b",))[0], ["b"], 10)
     assert sorted(one.learning_rate for one in tried) == pytest.approx(
         [RATES["1-li"] * f for f in (0.1, 0.3, 1, 3, 10)]
     )
 
 
 def test_the_best_of_a_search_fills_in_what_nobody_gave():
-    grid = Grid(("low-rank",), alphas=(0.5,), budget=10)
-    best = grid.tried(edits(grid, "low-rank", ("b",))[0], ["a", "b", "c"])[-1]
+    grid = Grid(("low-rank",), alphas=(0.5,))
+    best = grid.tried(edits(grid, "low-rank", ("b",))[0], ["a", "b", "c"], 10)[-1]
     assert edits(grid.liking(best), "low-rank", grid.liking(best).layers)[0] == best
     assert grid.liking(None) == grid
 

@@ -109,12 +109,15 @@ def test_edits_are_judged_by_success_locality_and_robustness_and_recorded_once(a
     untouched, _, tuned, _ = found
     assert (untouched["locality"], untouched["success"]) == (1.0, untouched["success_before"])
     assert tuned["exemplar_success"] > untouched["exemplar_success"]
+    assert tuned["locality"] < 1
     assert tuned["loss_after"] < tuned["loss_before"]
     assert "nothing is missing" in asked(*images)
     assert rows(asked, "select count(*) as n from lab.edit_curves where fit_step = 0") == [{"n": 4}]
     corrected = rows(
         asked, "select distinct cases from lab.edit_scores where measure = 'errors-corrected' order by all"
     )
+    under = "select distinct severity from lab.edit_scores where cases = 'held-out' and measure = 'success' order by 1"
+    assert [one["severity"] for one in rows(asked, under)] == [0, 3, 5]
     kinds = ["held-out", "other classes", "other classes, style stripes", "style stripes"]
     assert [one["cases"] for one in corrected] == kinds
 
@@ -157,9 +160,13 @@ def test_a_saved_change_does_to_the_network_what_was_recorded(asked, images, edi
     )
     sets = editor_of(Settings(store=place / "store"), request.grid).bench(request.parts[0]).sets
     with applied(network, delta):
-        met = sets.held_out.met(network).float().mean().item()
-    found = rows(asked, "select success from lab.edits where method = 'low-rank'")
-    assert found[0]["success"] == pytest.approx(met)
+        met, told = sets.held_out.met(network).float().mean().item(), sets.unrelated.told(network)
+    same = (
+        (told == sets.unrelated.told(load(find_checkpoints(str(vision_folder), ["step200"])[0]))).float().mean().item()
+    )
+    (found,) = rows(asked, "select success, locality from lab.edits where method = 'low-rank'")
+    assert (found["success"], found["locality"]) == pytest.approx((met, same))
+    assert same < 1
 
 
 def test_a_saved_edit_is_judged_again_elsewhere_and_refused_of_another_network(
@@ -201,6 +208,24 @@ def test_a_saved_edit_is_judged_again_elsewhere_and_refused_of_another_network(
     )
     assert "is of a network whose weights have digest" in other
     assert "give one of the two" in refused(*of_delta[:-1], "--method", "low-rank")
+    given = (
+        "--rank",
+        "2",
+        "--layer",
+        "2",
+        "--alpha",
+        "0.5",
+        "--steps",
+        "3",
+        "--rate",
+        "0.1",
+        "--seeds",
+        "2",
+        "--search",
+        "2",
+    )
+    line = refused(*of_delta[:-1], *given)
+    assert "leave out --layer, --rank, --alpha, --steps, --rate, --seeds, --search, or --delta" in line
     (place / "empty.safetensors").touch()
     line = refused(*of_delta[:4], "--delta", str(place / "empty.safetensors"))
     assert "empty.safetensors is empty" in line
@@ -241,13 +266,14 @@ def test_a_search_tries_as_many_edits_as_its_budget_and_keeps_the_best(place, vi
     editor, part = editor_of(Settings(store=place / "searched"), grid), request.parts[0]
     search = editor.searches(part)[0]
     assert len(search.tried) == len(editor.untried(search)) == 3
-    best = editor.chosen(part)["low-rank"]
+    (best,) = editor.chosen(part)["low-rank"]
     assert editor.untried(search) == []
     assert best in search.tried
-    assert [edit.edit_id for edit in editor.edits(part, {"low-rank": best})] == [best.edit_id]
+    assert [edit.edit_id for edit in editor.edits(part, {"low-rank": [best]})] == [best.edit_id]
     scores = editor.bench(part).scores
-    assert "validation_told" in vars(scores)
-    assert not {"told", "before"} & vars(scores).keys()  # what judges was not looked at
+    assert (list(scores.told), scores.before) == (["validation unrelated"], {})  # what judges was not looked at
+    with pytest.raises(KeyError):
+        list(scores.scores())
 
 
 def test_a_decoder_is_edited_by_rome_where_the_causal_trace_says(asked, place, decoder_folder):

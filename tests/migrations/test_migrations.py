@@ -104,6 +104,22 @@ def test_pairs_from_before_there_was_a_choice_are_set_against_single_points(tmp_
 
 A_PAIR = """insert into pair_metrics by name select 'a' as site_a, 'b' as site_b, 'linear_cka' as measure, 1 as version,
 'all' as variant, '{run}' as run_id, 0.5 as value, 9 as permutations, 99 as pairs{more}"""
+def test_edits_of_before_have_no_origin_and_going_back_keeps_them(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0010")
+        connection.execute(text(AN_EDIT))
+        command.upgrade(migrating.configuration(connection), "0016")
+        assert connection.execute(text("select edit_id, origin from edits")).all() == [("e", None)]
+        command.downgrade(migrating.configuration(connection), "0010")
+        assert connection.execute(text("select edit_id from edits")).all() == [("e",)]
+        with pytest.raises(DBAPIError, match="origin"):
+            connection.execute(text("select origin from edits"))
+
+
+AN_EDIT = """insert into edits by name select 'e' as edit_id, 'c' as checkpoint_id, 't' as task_id, 't' as task,
+'image' as modality, 'd' as dataset, 'low-rank' as method, 1 as steps, 0.1 as learning_rate, 0 as seed, 1 as exemplars,
+1 as changed, true as converged, 'r' as run_id"""
 A_RUN = """insert into runs by name select '{run}' as run_id, {checkpoint} as checkpoint_id, 'd' as dataset, 'x' as experiment,
 '{{}}' as parameters, '1' as code_version, 0 as seed, 'cpu' as device, now()::timestamp as started_at,
 now()::timestamp as finished_at{more}"""

@@ -51,4 +51,5 @@ def test_no_view_names_a_table_without_its_schema_or_takes_every_column():
 
 def test_every_view_answers_in_an_empty_store(published):
     for path in views.view_files():
-        assert published.execute(f"select * from lab.{path.stem}").fetchall() == []
+        if path.stem != "t_quantiles":  # constants
+            assert published.execute(f"select * from lab.{path.stem}").fetchall() == []

@@ -130,7 +130,8 @@ def test_a_search_is_worth_its_validation_success_times_the_agreement_of_the_val
         EditScore("agreement", "validation unrelated", "none", 0, 1.0, 0.4, 0.1, 100),
     )
     record_edit(store, a_record(store, an_edit(), scores=scores, judged=(), search="s"))
-    assert tried_scores(store, "s") == {an_edit().edit_id: pytest.approx(0.2)}
+    found = tried_scores(store, "s")[an_edit().edit_id]
+    assert (found.value, found.std_error) == pytest.approx((0.2, ((0.1 * 0.4) ** 2 + (0.5 * 0.1) ** 2) ** 0.5))
     assert tried_scores(store, "another") == {}
 
 
