@@ -11,7 +11,7 @@ from service.errors import BadInput
 from service.experiments.edit_drift import Drift
 from service.experiments.edit_judging import General
 from service.experiments.edit_scores import TaskScores
-from service.networks.causal_trace import TraceEffect, causal_trace, located_layer
+from service.networks.causal_trace import TraceEffect, causal_trace, location
 from service.networks.edit_case_sets import case_sets
 from service.networks.edit_cases import CaseSets
 from service.networks.edit_fitting import fitted
@@ -57,7 +57,8 @@ class Bench:
 
     @cached_property
     def trace(self) -> tuple[TraceEffect, ...]:
-        """Where the network has what the prompts ask. Raises BadInput for what is no decoder, and prompts without subjects."""
+        """Where the network has what it says of the prompts, whatever they ask for. Raises BadInput for what is no decoder, and
+        prompts without subjects; NetworkMismatch."""
         return causal_trace(self.network, self.sets.exemplars, seed=self.seed)
 
     def prepare(self, whole: bool) -> None:
@@ -79,7 +80,7 @@ class Bench:
         if method == "interpolation" or (method == "fine-tuning" and count == 1):
             return []
         if method == "rome":
-            return [named_layer(self.network, str(located_layer(self.trace)))]
+            return [named_layer(self.network, str(location(self.trace)[0]))]
         known = weight_layers(self.network)
         if not known:
             raise BadInput(f"{self.network.checkpoint.label} has no layer with a weight matrix to edit")

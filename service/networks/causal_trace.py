@@ -1,34 +1,40 @@
-"""Where a decoder keeps what it says of a subject: the subject is corrupted, and one state after another restored."""
+"""Where a decoder keeps what it says of a subject: the subject is corrupted, and one state after another restored, or what the
+MLPs of some layers give."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from service.errors import BadInput
-from service.networks.edit_cases import Cases, scores_of
+from service.networks.corrupted_runs import CorruptedRuns, Restored, mlps_of
+from service.networks.edit_cases import Cases
 from service.networks.loading import Network
 from service.networks.subject_prompts import SubjectPrompt, subject_prompts
 
 PLACES = ("subject-first", "subject-middle", "subject-last", "after-subject", "further", "last")
+SHARE_OF_DEPTH = 10 / 48  # of the layers whose MLPs are restored together: the paper's 10 in the 48 layers of GPT-2 XL
+ERRORS = 2.0  # standard errors that an effect has to be above 0 by
 BATCH_TOKENS = 4096
 
 
 @dataclass(frozen=True)
 class TraceEffect:
-    """What restoring the output of block `layer` (1 to L) at one kind of place does: the probability of the target's first
-    token with it less that without, the mean over cases, each the mean over its samples of noise. 0 is nothing, 1 all.
+    """What restoring something of layer `layer` (1 to L) at one kind of place does: the probability of the `answer` with it
+    less that without, the mean over cases, each the mean over its samples of noise. 0 is nothing, 1 all.
 
-    `place` is one of `PLACES`; a subject of one token is its own first and last. `n` counts the cases that have such a place
-    and `std_error` is that of their mean; of a single case they are those of its samples. None where there is one of them.
+    `restored` is `state`, the output of that block, or `mlp`, what the MLPs give in a window of layers around it, `layers` of
+    them unless the first or the last layer cuts it short. `place` is one of `PLACES`; a subject of one token is its own first
+    and last. `answer` is the token that the undisturbed network finds the likeliest after a case (of several cases all that
+    there are), whatever the case asks for, and `clean_probability` what it gives it. `n` counts the cases that have such a
+    place and `std_error` is that of their mean; of a single case they are those of its samples. None where there is one.
 
     Source: Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 2.1 (the indirect effect)
     """
@@ -38,68 +44,11 @@ class TraceEffect:
     effect: float
     std_error: float | None
     n: int
-
-
-@dataclass(frozen=True, eq=False)
-class CorruptedRuns:
-    """Passes over one prompt, up to what it asks, with its subject's embeddings moved by `noise`; some states are restored.
-
-    `clean` are the states of the undisturbed pass by depth, 1 to L at 0 to L - 1, and `clean_probability` what it gives the
-    target.
-    """
-
-    network: Network
-    prompt: SubjectPrompt
-    noise: Float[Tensor, "samples subject width"]
-    clean: Float[Tensor, "layers length width"]
+    restored: Restored
+    layers: int
+    answer: str
     clean_probability: float
-
-    @classmethod
-    @torch.no_grad()
-    def of(
-        cls, network: Network, prompt: SubjectPrompt, noise: Float[Tensor, "samples subject width"]
-    ) -> CorruptedRuns:
-        """Those of a prompt, with its undisturbed pass."""
-        states: dict[int, Tensor] = {}
-        with network.blocks.capturing(lambda depth, state: states.__setitem__(depth, state[0].clone())):
-            found = _probabilities(network, prompt, 1)
-        clean = torch.stack([states[depth] for depth in range(1, network.blocks.layers + 1)])
-        return cls(network, prompt, noise, clean, found.item())
-
-    @torch.no_grad()
-    def probabilities(
-        self, samples: Tensor, restored: Bool[Tensor, "layers rows length"] | None = None
-    ) -> Float[Tensor, " rows"]:
-        """The target's probability by row: one of the noise's `samples` each, with the states that are `restored`."""
-        found: dict[int, Tensor] = {}
-        layers = [] if restored is None else [layer for layer in range(len(restored)) if restored[layer].any()]
-        with ExitStack() as hooks:
-            hooks.enter_context(self._corrupted(samples))
-            hooks.enter_context(self.network.blocks.capturing(found.__setitem__))
-            for layer in layers:
-                at = restored[layer, :, :, None].to(self.clean.device)  # type: ignore[index]
-                new = partial(self._restored, found, layer, at)
-                hooks.enter_context(self.network.blocks.replacing(layer + 1, new))
-            return _probabilities(self.network, self.prompt, len(samples))
-
-    def _restored(self, found: dict[int, Tensor], layer: int, at: Tensor) -> Tensor:
-        return torch.where(at, self.clean[layer], found[layer + 1])
-
-    @contextmanager
-    def _corrupted(self, samples: Tensor) -> Iterator[None]:
-        module: Any = self.network.module
-        where = slice(self.prompt.first, self.prompt.last + 1)
-
-        def after(_: Any, __: Any, embeddings: Tensor) -> Tensor:
-            moved = embeddings.clone()
-            moved[:, where] += self.noise[samples].to(embeddings)
-            return moved
-
-        hook = module.get_input_embeddings().register_forward_hook(after)
-        try:
-            yield
-        finally:
-            hook.remove()
+    note: str | None = None
 
 
 def causal_trace(
@@ -110,11 +59,14 @@ def causal_trace(
     seed: int = 0,
     on_case: Callable[[int, int], None] | None = None,
 ) -> tuple[TraceEffect, ...]:
-    """The effect of every layer at every kind of place, by layer and place; kinds that no case has are left out.
+    """The effect of every layer at every kind of place, of states and then of MLPs, by layer and place; kinds of place that no
+    case has are left out. What is asked of a case does not matter, but for where it is: followed is what the network itself
+    would say there. Those of the MLPs at the subject's last token have a note where the layer cannot be told by them.
 
     The embeddings of the subject's tokens are moved by Gaussian noise of `noise` standard deviations of all subjects' embedding
     coordinates, `samples` times a case. `on_case` is told cases done and in all. Raises BadInput for a network that is no
-    decoder, cases without subjects, and fewer samples than one.
+    decoder or whose layers have no MLPs of their own, cases without subjects, and fewer samples than one; NetworkMismatch as
+    `CorruptedRuns` does.
     """
     if samples < 1 or not math.isfinite(noise) or noise < 0:
         raise BadInput(
@@ -122,43 +74,69 @@ def causal_trace(
         )
     prompts = subject_prompts(network, cases, "a causal trace")
     scale, width = subject_spread(network, prompts)
-    generator = torch.Generator().manual_seed(seed)
+    generator, mlps = torch.Generator().manual_seed(seed), mlps_of(network)
     by_case = []
     for done, prompt in enumerate(prompts, 1):
         drawn = noise * scale * torch.randn(samples, len(prompt.subject), width, generator=generator)
-        by_case.append(case_effects(CorruptedRuns.of(network, prompt, drawn.to(network.device))))
+        by_case.append(_case(CorruptedRuns.of(network, prompt, drawn.to(network.device), mlps)))
         if on_case:
             on_case(done, len(prompts))
-    kinds = [(layer, place) for layer in range(1, network.blocks.layers + 1) for place in PLACES]
-    return tuple(
-        _summary(layer, place, own)
-        for layer, place in kinds
-        if (own := [found[place][layer - 1] for found in by_case if place in found])
+    kinds = itertools.product(get_args(Restored), range(1, network.blocks.layers + 1), PLACES)
+    effects = tuple(
+        _summary(network, restored, layer, place, own)
+        for restored, layer, place in kinds
+        if (own := [case for case in by_case if (restored, place) in case.found])
+    )
+    note = location(effects)[1]
+    return tuple(replace(one, note=note) if _locates(one) else one for one in effects)
+
+
+def location(effects: Iterable[TraceEffect]) -> tuple[int, str | None]:
+    """The depth (1 to L) around which MLPs at the subject's last token have the largest effect, the lowest of equals; the
+    middle layer, and why, where that is not above 0 by more than two standard errors.
+
+    Raises BadInput where there is no such effect.
+    """
+    found = [one for one in effects if _locates(one)]
+    if not found:
+        raise BadInput(
+            "no effect of MLPs at a subject's last token is among those given: trace cases that name a subject"
+        )
+    best = min(found, key=lambda one: (-one.effect, one.layer))
+    if best.effect > ERRORS * (best.std_error or 0.0):
+        return best.layer, None
+    middle = (max(one.layer for one in found) + 1) // 2
+    error = "" if best.std_error is None else f" +- {best.std_error:.2g}"
+    return (
+        middle,
+        f"no layer stands out: the largest effect is {best.effect:.2g}{error}; layer {middle}, the middle one, is taken",
     )
 
 
-def located_layer(effects: Iterable[TraceEffect]) -> int:
-    """The depth (1 to L) whose state at the subject's last token has the largest effect; the lowest of equals.
-
-    Raises BadInput where there is none.
-    """
-    found = [one for one in effects if one.place == "subject-last"]
-    if not found:
-        raise BadInput("no effect at a subject's last token is among those given: trace cases that name a subject")
-    return min(found, key=lambda one: (-one.effect, one.layer)).layer
+def window_of(layers: int) -> int:
+    """The MLPs of how many layers are restored together in a network of so many."""
+    return max(1, round(SHARE_OF_DEPTH * layers))
 
 
-def case_effects(runs: CorruptedRuns) -> dict[str, Float[Tensor, "layers samples"]]:
+def restored_together(layers: int, restored: Restored) -> Bool[Tensor, "layers layers"]:
+    """By row the layers that are restored for one layer: of states itself, of MLPs a window with as many before it as from it
+    on, or one less before it."""
+    place, size = torch.arange(layers), window_of(layers) if restored == "mlp" else 1
+    apart = place[None] - place[:, None]
+    return (apart >= -(size // 2)) & (apart < size - size // 2)
+
+
+def case_effects(runs: CorruptedRuns, restored: Restored = "state") -> dict[str, Float[Tensor, "layers samples"]]:
     """The effects of one prompt by kind of place, the mean over the places of that kind."""
     samples, length, layers = len(runs.noise), runs.prompt.end + 1, len(runs.clean)
-    without = runs.probabilities(torch.arange(samples))
+    together = restored_together(layers, restored)
     each = torch.empty(layers, samples, length, dtype=torch.float64)
     rows = torch.cartesian_prod(torch.arange(layers), torch.arange(samples), torch.arange(length))
     for some in rows.split(max(1, BATCH_TOKENS // length)):
-        restored = torch.zeros(layers, len(some), length, dtype=torch.bool)
-        restored[some[:, 0], torch.arange(len(some)), some[:, 2]] = True
-        found = runs.probabilities(some[:, 1], restored)
-        each[some[:, 0], some[:, 1], some[:, 2]] = found - without[some[:, 1]]
+        at = torch.zeros(layers, len(some), length, dtype=torch.bool)
+        at[:, torch.arange(len(some)), some[:, 2]] = together[some[:, 0]].T
+        found = runs.probabilities(some[:, 1], at, restored)
+        each[some[:, 0], some[:, 1], some[:, 2]] = found - runs.without[some[:, 1]]
     return {place: each[:, :, where].mean(2) for place, where in places_of(runs.prompt).items()}
 
 
@@ -179,14 +157,33 @@ def subject_spread(network: Network, prompts: Iterable[SubjectPrompt]) -> tuple[
     return embeddings.std().item(), embeddings.shape[1]
 
 
-def _probabilities(network: Network, prompt: SubjectPrompt, rows: int) -> Float[Tensor, " rows"]:
-    """The probability of the target's first token, of as many passes as there are rows; float64, on the CPU."""
-    ids = prompt.ids[: prompt.end + 1].to(network.device).expand(rows, -1)
-    scores = scores_of(network, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})[:, -1]
-    return scores.double().softmax(-1)[:, prompt.targets[prompt.end]].cpu()
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """What was found of one case: the effects (layers, samples) by what is restored and kind of place."""
+
+    found: dict[tuple[str, str], Tensor]
+    answer: int
+    clean_probability: float
 
 
-def _summary(layer: int, place: str, by_case: list[Tensor]) -> TraceEffect:
+def _case(runs: CorruptedRuns) -> _Case:
+    found = {
+        (restored, place): effects
+        for restored in get_args(Restored)
+        for place, effects in case_effects(runs, restored).items()
+    }
+    return _Case(found, runs.answer, runs.clean_probability)
+
+
+def _locates(effect: TraceEffect) -> bool:
+    return effect.restored == "mlp" and effect.place == "subject-last"
+
+
+def _summary(network: Network, restored: Restored, layer: int, place: str, cases: list[_Case]) -> TraceEffect:
+    by_case = [case.found[restored, place][layer - 1] for case in cases]
     values = by_case[0] if len(by_case) == 1 else torch.stack([one.mean() for one in by_case])
     error = values.std().item() / math.sqrt(len(values)) if len(values) > 1 else None
-    return TraceEffect(layer, place, values.mean().item(), error, len(values))
+    layers = window_of(network.blocks.layers) if restored == "mlp" else 1
+    answers = " | ".join(dict.fromkeys(network.tokenizer.decode([case.answer]) for case in cases))
+    clean = sum(case.clean_probability for case in cases) / len(cases)
+    return TraceEffect(layer, place, values.mean().item(), error, len(values), restored, layers, answers, clean)

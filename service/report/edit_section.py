@@ -75,8 +75,9 @@ TRADE_OFF = Section(
 BROKEN = Section(
     "What edits break",
     "Of each method the constraint that succeeds most, beside the untouched network: accuracy as corruptions grow, and which "
-    "layers the edit moved. Bars are two standard errors over tasks and seeds. Where in a decoder facts are recalled says the "
-    "causal trace: what comes back of the answer when one state is restored.",
+    "layers the edit moved. Bars are two standard errors over tasks and seeds. The causal trace says "
+    "where in a decoder its own answer comes from: how much of that comes back, after noise on the subject, when a layer's "
+    "state is restored, or what the MLPs around it give.",
     (
         Chart(
             title="Accuracy by severity of corruptions",
@@ -113,13 +114,13 @@ BROKEN = Section(
             error="std_error",
         ),
         Chart(
-            title="Where facts are recalled",
-            query="select place as line, layer, effect, std_error, n, task from lab.causal_trace\n{where}\n"
-            "order by place, layer",
+            title="Where its own answer is recalled",
+            query="select restored || ' at ' || place as line, layer, effect, std_error, n, task, answer, answer_probability,\n"
+            "       restored_layers, note from lab.causal_trace\n{where}\norder by restored, place, layer",
             x="layer",
             y="effect",
-            x_title="layer whose state is restored",
-            y_title="probability of the answer that comes back",
+            x_title="layer that is restored",
+            y_title="probability of the network's own answer that comes back",
             series="line",
             one_per=("model", "step", "task", "task_id"),
             subjects="lab.causal_trace",

@@ -26,7 +26,10 @@ JUDGED = text(
     "select distinct corruption, severity from network_robustness where edit_id is null "
     "and checkpoint_id = :checkpoint_id and dataset = :dataset and sample = :sample"
 )
-TRACED = text("select count(*) from causal_traces where checkpoint_id = :checkpoint_id and task_id = :task_id")
+TRACED = text(
+    "select count(*) from causal_traces "
+    "where checkpoint_id = :checkpoint_id and task_id = :task_id and restored = 'mlp'"  # older ones followed the task's target
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Moved:
 
 
 class Effect(Protocol):
-    """What restoring the states of a layer at a place of the texts brings back, as a causal trace finds it."""
+    """What restoring something of a layer at a place of the texts brings back, as a causal trace finds it."""
 
     @property
     def layer(self) -> int: ...
@@ -70,6 +73,16 @@ class Effect(Protocol):
     def std_error(self) -> float | None: ...
     @property
     def n(self) -> int: ...
+    @property
+    def restored(self) -> str: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def answer(self) -> str: ...
+    @property
+    def clean_probability(self) -> float: ...
+    @property
+    def note(self) -> str | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +125,7 @@ def known_robustness(
 
 
 def is_traced(store: Store, checkpoint_id: str, task_id: str, on_wait: OnWait = None) -> bool:
-    """Whether a causal trace of a checkpoint for a task is recorded. Raises StoreBusy."""
+    """Whether a causal trace of a checkpoint for a task is recorded, of its MLPs too. Raises StoreBusy."""
     asked = {"checkpoint_id": checkpoint_id, "task_id": task_id}
     with looking(store, on_wait) as connection:
         return bool(connection.execute(TRACED, asked).scalar())
@@ -157,6 +170,8 @@ def record_trace(
     rows = [
         {**about, "layer": one.layer, "place": one.place, "n": one.n}
         | {"effect": _finite(one.effect), "std_error": _finite(one.std_error)}
+        | {"restored": one.restored, "restored_layers": one.layers, "note": one.note}
+        | {"answer": one.answer, "answer_probability": _finite(one.clean_probability)}
         for one in effects
     ]
     _record(store, run, checkpoint, facts, datasets, {"causal_traces": rows}, on_wait)

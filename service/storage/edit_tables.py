@@ -122,5 +122,10 @@ causal_traces = Table(
     Column("std_error", Double),
     Column("n", BigInteger, nullable=False),
     Column("run_id", String, nullable=False),
+    Column("restored", String),
+    Column("restored_layers", Integer),
+    Column("answer", String),
+    Column("answer_probability", Double),
+    Column("note", String),
     *_finite("effect", "std_error"),
 )

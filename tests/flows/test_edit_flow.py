@@ -287,12 +287,15 @@ def test_a_decoder_is_edited_by_rome_where_the_causal_trace_says(asked, place, d
     assert [(one["method"], one["limited_to"]) for one in found] == [("one-layer", "one layer"), ("rome", "rank 1")]
     trace = rows(
         asked,
-        "select layer, effect from lab.causal_trace where place = 'subject-last' "
-        "and task = 'a list is a number' order by effect desc",
+        "select layer, effect, note, answer, answer_probability from lab.causal_trace where place = 'subject-last' "
+        "and restored = 'mlp' and task = 'a list is a number' order by effect desc",
     )
     assert len(trace) == 3
+    assert trace[0]["answer"] not in (None, "number")
+    assert 0 < trace[0]["answer_probability"] <= 1
+    located = trace[0]["layer"] if trace[0]["note"] is None else 2
     assert rows(asked, "select count(distinct task) as n from lab.causal_trace") == [{"n": 2}]
-    assert str(trace[0]["layer"] - 1) in found[1]["layer"].split(".")
+    assert str(located - 1) in found[1]["layer"].split(".")
     corrupted = rows(
         asked, "select distinct corruption from lab.edit_robustness where edit_id is not null and kind = 'decoder'"
     )

@@ -32,7 +32,13 @@ def facts() -> dict[str, tuple[str, str]]:
 
 
 def fact_network(folder: Path, steps: int = 150, width: int = 32) -> Network:
-    """A GPT-NeoX of 3 layers that was trained on nothing but `facts`, three sentences a text."""
+    """A GPT-NeoX of 3 layers that was trained on nothing but `facts`, three sentences a text; it is trained once a folder."""
+    if not folder.exists():
+        _train(folder, steps, width)
+    return load(find_checkpoints(str(folder))[-1], device="cpu")
+
+
+def _train(folder: Path, steps: int, width: int) -> None:
     said = [
         text
         for one, (city, colour) in facts().items()
@@ -56,4 +62,3 @@ def fact_network(folder: Path, steps: int = 150, width: int = 32) -> Network:
         optimizer.step()
     module.eval()
     save_checkpoint(module, tokenizer, folder / "step1")
-    return load(find_checkpoints(str(folder))[-1], device="cpu")

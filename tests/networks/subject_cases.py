@@ -8,13 +8,17 @@ import numpy as np
 import torch
 
 from service.networks.batches import padded
+from service.networks.causal_trace import subject_spread
+from service.networks.corrupted_runs import CorruptedRuns, mlps_of
 from service.networks.datasets import TokenWindow
 from service.networks.edit_cases import NOT_ASKED, Cases
 from service.networks.image_training import small_vision_network
 from service.networks.loading import Network
+from service.networks.subject_prompts import subject_prompts
 from service.networks.vision import VisionNetwork, described
 from service.subjects import Checkpoint
 
+SAMPLES = 4  # of noise
 TEXTS = (("The ", "int object", " is a type of"), ("The ", "return statement", " may be"), ("A ", "list", " is"))
 
 
@@ -43,6 +47,14 @@ def subject_cases(
 def told_token(network: Network, ids: Sequence[int]) -> int:
     """The token that a network finds the likeliest after some others."""
     return int(network.module(torch.tensor([ids])).logits[0, -1].argmax())
+
+
+def runs_of(network, cases, noise=3.0):
+    """The corrupted runs of the first case."""
+    prompt = subject_prompts(network, cases, "a trace")[0]
+    scale, width = subject_spread(network, [prompt])
+    drawn = torch.randn(SAMPLES, len(prompt.subject), width, generator=torch.Generator().manual_seed(0))
+    return CorruptedRuns.of(network, prompt, noise * scale * drawn, mlps_of(network))
 
 
 def image_network() -> VisionNetwork:

@@ -1,4 +1,5 @@
-"""A causal trace obeys the laws that its definition has, and finds nothing where nothing is disturbed."""
+"""A causal trace obeys the laws that its definition has, follows what the network says, and finds nothing where nothing is
+disturbed."""
 
 from __future__ import annotations
 
@@ -6,32 +7,23 @@ from dataclasses import replace
 
 import pytest
 import torch
-from subject_cases import image_network, subject_cases
+from fact_network import CITIES, PEOPLE, facts
+from subject_cases import SAMPLES, image_network, runs_of, subject_cases
 from tiny_networks import saved
 
 from service.errors import BadInput
 from service.networks.causal_trace import (
     PLACES,
-    CorruptedRuns,
     TraceEffect,
     case_effects,
     causal_trace,
-    located_layer,
+    location,
     places_of,
-    subject_spread,
+    restored_together,
+    window_of,
 )
 from service.networks.checkpoints import find_checkpoints, load
 from service.networks.subject_prompts import subject_prompts
-
-SAMPLES = 4
-
-
-def runs_of(network, cases, noise=3.0):
-    """The corrupted runs of the first case."""
-    prompt = subject_prompts(network, cases, "a trace")[0]
-    scale, width = subject_spread(network, [prompt])
-    drawn = torch.randn(SAMPLES, len(prompt.subject), width, generator=torch.Generator().manual_seed(0))
-    return CorruptedRuns.of(network, prompt, noise * scale * drawn)
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +37,20 @@ def runs(decoder, cases):
 
 
 def restoring(runs, layers, places):
-    """The probabilities with these layers (0 to L - 1) restored at these places."""
-    restored = torch.zeros(len(runs.clean), SAMPLES, runs.clean.shape[1], dtype=torch.bool)
+    """The probabilities with the states of these layers (0 to L - 1) restored at these places."""
+    at = torch.zeros(len(runs.clean), SAMPLES, runs.clean.shape[1], dtype=torch.bool)
     for layer in layers:
-        restored[layer][:, places] = True
-    return runs.probabilities(torch.arange(SAMPLES), restored)
+        at[layer][:, places] = True
+    return runs.probabilities(torch.arange(SAMPLES), at)
 
 
-def test_noise_moves_the_probability_of_the_target(runs):
-    without = runs.probabilities(torch.arange(SAMPLES))
+def effect(layer, place, value, restored="mlp", std_error=None):
+    """One that was found of a case."""
+    return TraceEffect(layer, place, value, std_error, 1, restored, 1, " Rome", 0.9)
+
+
+def test_noise_moves_the_probability_of_the_answer(runs):
+    without = runs.without
     assert (without - runs.clean_probability).abs().min() > 1e-4
     assert len(without.unique()) == SAMPLES
 
@@ -111,9 +108,45 @@ def test_the_effects_of_all_places_are_those_restored_one_by_one(runs):
             assert found[kind][layer].tolist() == pytest.approx(torch.stack(one_by_one).mean(0).tolist(), abs=1e-6)
 
 
+def test_the_window_is_a_share_of_the_depth_and_cut_at_both_ends():
+    assert [window_of(layers) for layers in (1, 3, 12, 24, 48)] == [1, 1, 2, 5, 10]
+    together = restored_together(48, "mlp")
+    assert [row.nonzero().flatten().tolist() for row in together[[0, 20, 47]]] == [
+        [*range(0, 5)],
+        [*range(15, 25)],
+        [*range(42, 48)],
+    ]
+    assert torch.equal(restored_together(48, "state"), torch.eye(48, dtype=torch.bool))
+
+
+def test_the_trace_follows_what_the_network_knows_whatever_the_case_asks_for(people):
+    network, _ = people
+    texts = [("", one, " lives in") for one in PEOPLE[:2]]
+    told = [facts()[one][0] for one in PEOPLE[:2]]
+    true, other, long = (
+        subject_cases(network, answers, texts)
+        for answers in (
+            [f" {one}" for one in told],
+            [f" {CITIES[CITIES.index(one) - 1]}" for one in told],
+            [" red green"] * 2,
+        )
+    )
+    assert not other.met(network).any()
+    found = causal_trace(network, true, samples=3)
+    assert found == causal_trace(network, other, samples=3) == causal_trace(network, long, samples=3)
+    last = [one for one in found if one.place == "last"]
+    (answers,) = {one.answer for one in last}
+    said = [network.tokenizer.decode([row[row != -100][0]]) for row in true.targets]
+    assert answers == " | ".join(dict.fromkeys(said))
+    asked = [runs_of(network, true.rows([row])) for row in (0, 1)]
+    (clean,) = {one.clean_probability for one in last}
+    assert clean == pytest.approx(sum(one.clean_probability for one in asked) / 2)
+    assert min(one.clean_probability for one in asked) > 0.5
+
+
 def test_the_mean_is_over_cases_and_of_a_single_case_over_its_samples(decoder, cases):
     several, alone = causal_trace(decoder, cases, samples=3), causal_trace(decoder, cases.rows([0]), samples=5)
-    whole = [one for one in several if one.place == "subject-last"]
+    whole = [one for one in several if one.place == "subject-last" and one.restored == "mlp"]
     assert [(one.layer, one.n) for one in whole] == [(1, 3), (2, 3), (3, 3)]
     assert {one.n for one in alone} == {5}
     assert all(one.std_error is not None and one.std_error >= 0 for one in (*several, *alone))
@@ -151,19 +184,35 @@ def test_places_are_named_as_in_the_paper(decoder):
     assert "after-subject" not in bare
 
 
-def test_the_located_layer_has_the_largest_effect_at_the_subjects_last_token():
+def test_the_located_layer_has_the_largest_effect_of_mlps_at_the_subjects_last_token():
     effects = [
-        TraceEffect(layer, place, effect, None, 1)
-        for layer, place, effect in [
-            (1, "subject-last", 0.2),
-            (2, "subject-last", 0.4),
-            (3, "subject-last", 0.4),
-            (3, "last", 0.9),
-        ]
+        effect(1, "subject-last", 0.2),
+        effect(2, "subject-last", 0.4),
+        effect(3, "subject-last", 0.4),
+        effect(3, "last", 0.9),
+        effect(1, "subject-last", 0.9, "state"),
     ]
-    assert located_layer(effects) == 2
+    assert location(effects) == (2, None)
     with pytest.raises(BadInput, match="subject's last token"):
-        located_layer(effects[3:])
+        location(effects[3:])
+
+
+def test_the_middle_layer_is_taken_where_no_effect_is_above_its_error():
+    noisy = [effect(layer, "subject-last", 0.01 * layer, std_error=0.03) for layer in range(1, 6)]
+    layer, note = location(noisy)
+    assert (layer, note) == (
+        3,
+        "no layer stands out: the largest effect is 0.05 +- 0.03; layer 3, the middle one, is taken",
+    )
+    assert location([*noisy[:-1], replace(noisy[-1], effect=0.061)]) == (5, None)
+    assert location([replace(one, effect=-0.1, std_error=None) for one in noisy])[0] == 3
+
+
+def test_a_trace_without_noise_says_that_it_locates_nothing(decoder, cases):
+    effects = causal_trace(decoder, cases, samples=1, noise=0.0)
+    noted = {(one.restored, one.place) for one in effects if one.note is not None}
+    assert noted == {("mlp", "subject-last")}
+    assert location(effects)[0] == 2
 
 
 def test_the_network_is_as_before_after_a_trace_that_fails(decoder, cases):

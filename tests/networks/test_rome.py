@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fact_network import CITIES, PEOPLE, fact_network, facts
+from fact_network import CITIES, PEOPLE, facts
 from subject_cases import image_network, subject_cases
 from tiny_networks import saved
 
@@ -34,15 +34,6 @@ def edit_of(layer, **changes):
 @pytest.fixture(scope="module")
 def reference():
     return open_dataset("python-reference")
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory):
-    """A decoder that knows where people live and what they like, and the cases that ask it for all of that."""
-    network = fact_network(tmp_path_factory.mktemp("networks") / "facts")
-    texts = [("", one, verb) for verb in (" lives in", " likes") for one in PEOPLE]
-    answers = [f" {told[which]}" for which in (0, 1) for told in facts().values()]
-    return network, subject_cases(network, answers, texts)
 
 
 @pytest.fixture(scope="module")

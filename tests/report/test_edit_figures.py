@@ -153,8 +153,9 @@ def test_the_page_draws_what_breaks_what_moves_and_where_facts_are_recalled(draw
     assert broken["untouched"]["y"] == pytest.approx([0.9, 0.8, 0.75])
     assert broken["untouched"]["line"]["dash"] == "dot"
     assert lines(drawn[f"Which layers moved: {name}"])["1-li, alpha 0.5"]["y"] == pytest.approx([0, 0.1, 0.2])
-    trace = lines(drawn["Where facts are recalled: edited at step 100 for facts"])
-    assert trace["subject-last"]["y"] == pytest.approx([0.1, 0.2, 0.3])
+    trace = lines(drawn["Where its own answer is recalled: edited at step 100 for facts"])
+    assert trace["mlp at subject-last"]["y"] == pytest.approx([0.1, 0.2, 0.3])
+    assert trace["state at last"]["y"] == pytest.approx([0.1, 0.2, 0.3])
 
 
 def test_every_question_of_the_page_can_be_asked_by_anybody_and_a_filter_leaves_the_others_out(store, tmp_path):

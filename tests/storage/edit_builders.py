@@ -116,10 +116,16 @@ class Found:
     effect: float
     std_error: float | None
     n: int
+    restored: str
+    layers: int = 1
+    answer: str = " Paris"
+    clean_probability: float = 0.9
+    note: str | None = None
 
 
 def a_trace(store, checkpoint=CHECKPOINT, minutes=0):
-    effects = [Found(layer, place, 0.1 * layer, 0.02, 10) for layer in (1, 2, 3) for place in ("subject-last", "last")]
+    kinds = (("state", "last"), ("mlp", "subject-last"))
+    effects = [Found(layer, place, 0.1 * layer, 0.02, 10, restored) for layer in (1, 2, 3) for restored, place in kinds]
     run = a_run(checkpoint, 400 + minutes, experiment="trace_causes")
     record_trace(store, run, checkpoint, FACTS, [DATASET], a_task("facts"), effects)
 

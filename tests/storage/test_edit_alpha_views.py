@@ -59,6 +59,8 @@ def test_the_newest_trace_of_a_network_counts(store):
     rows = asked(store, "select * from lab.causal_trace order by place, layer")
     assert len(rows) == 6
     assert (rows[-1]["task"], rows[-1]["place"], rows[-1]["layer"]) == ("facts", "subject-last", 3)
+    assert {(row["restored"], row["restored_layers"]) for row in rows} == {("state", 1), ("mlp", 1)}
+    assert {(row["answer"], row["answer_probability"], row["note"]) for row in rows} == {(" Paris", 0.9, None)}
     assert rows[-1]["effect"] == pytest.approx(0.3)
 
 
