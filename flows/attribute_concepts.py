@@ -16,7 +16,7 @@ from flows.failures import in_one_line, raise_together
 from flows.networks import LastLoaded
 from flows.parameters import Count, Layer, Place, Seconds, States, last_part
 from flows.parts import outcomes_of, part
-from flows.probe_concepts import probed
+from flows.probe_concepts import compared, probed
 from flows.progress_artifact import progress_shown, say
 from service.experiments.attribute_concepts import Attributer
 from service.experiments.attribution_judging import Judging, judged, lacking
@@ -27,7 +27,7 @@ from service.experiments.attribution_study import Study
 from service.experiments.counterfactual_rows import Judge, by_removal
 from service.experiments.counterfactual_study import Without
 from service.experiments.probe_request import Asked
-from service.experiments.removals import CONTROLS
+from service.experiments.removals import CONTROLS, NOTHING
 from service.networks.checkpoints import CheckpointSource, load
 from service.storage.database import open_store, publish
 
@@ -39,7 +39,7 @@ where list_contains(string_split(?, ' '), attribution_id) and target_item is nul
 REMOVED = """
 select removal, removed, networks, round(accuracy, 4) as accuracy, round(accuracy_low, 4) as low,
        round(accuracy_high, 4) as high, round(accuracy_change, 4) as change, round(centroid, 3) as centroid,
-       round(network_accuracy, 4) as network_accuracy
+       round(network_accuracy, 4) as network_accuracy, moved, at_chance, diffuse
 from lab.concept_counterfactuals where attribution_id = ? and method = ? and layer is null order by removal, removed
 """
 
@@ -203,10 +203,14 @@ def _probed(study: Study, sources: Sequence[CheckpointSource], ensemble: str) ->
 
 
 def _without(study: Study, attributer: Attributer, trainings: Mapping[CheckpointSource, Without]) -> None:
-    """Probe and judge the networks that were trained without some items, each removal an ensemble of its own."""
-    for removal, sources in by_removal(trainings).items():
-        _probed(study, sources, study.ensemble_without(removal, attributer))
-    judge = study.judge(attributer)
+    """Probe and judge the networks that were trained without some items, each removal an ensemble of its own; those before
+    their first step belong to the ensemble itself."""
+    judge, removals = study.judge(attributer), by_removal(trainings)
+    for removal, sources in removals.items():
+        before = judge.untrained if removal == NOTHING.name else ()
+        _probed(study, [*before, *sources], study.ensemble_without(removal, attributer))
+    failures = compared(study.comparisons(attributer, trainings), study.store)
+    raise_together(failures, len(removals), "removals could not be compared")
     todo = judge.lacking(trainings)
     outcomes, failures = outcomes_of(
         judge_one, [(source.checkpoint.label, (judge, source, one)) for source, one in todo.items()], "networks"

@@ -1,8 +1,8 @@
-"""Where in a network does a concept sit? One task a checkpoint, and one an ensemble whose members are compared."""
+"""Where in a network does a concept sit? One task a checkpoint, and one a comparison of probes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -16,9 +16,9 @@ from flows.networks import LastLoaded
 from flows.parameters import Characters, Count, Layer, Place, Seconds, States, last_part
 from flows.parts import outcomes_of, part
 from flows.progress_artifact import progress_shown, say
-from service.experiments.probe_agreement import Compared, Members
+from service.experiments.probe_agreement import Compared, Comparison, comparisons
 from service.experiments.probe_concepts import Outcome, Prober
-from service.experiments.probe_plan import asked_probing, members_by_step
+from service.experiments.probe_plan import asked_probing
 from service.experiments.probe_request import Asked, asked_penalties
 from service.networks.checkpoints import load
 from service.networks.datasets import Choice
@@ -26,11 +26,12 @@ from service.storage.database import Store, open_store, publish
 
 FAILED = "checkpoints could not be probed"
 SHOWN = """
-select model, step, concept, layer, penalty, round(strength, 4) as strength, round(accuracy, 4) as accuracy,
-       round(accuracy_std, 4) as std, round(auroc, 4) as auroc, round(selectivity, 4) as selectivity,
-       round(chance, 4) as chance, round(share_of_weights_50, 3) as share_of_weights_50, round(nonzero, 1) as nonzero, seeds
+select coalesce(model, ensemble) as network, members, step, concept, layer, penalty, round(strength, 4) as strength,
+       round(accuracy, 4) as accuracy, round(accuracy_std, 4) as std, round(auroc, 4) as auroc,
+       round(selectivity, 4) as selectivity, round(chance, 4) as chance, round(share_of_weights_50, 3) as share_of_weights_50,
+       round(nonzero, 1) as nonzero, seeds
 from lab.concept_probes where ensemble = ? and dataset = ? and labels = 'real'
-order by model, step, concept, penalty, strength, layer
+order by model nulls last, step, concept, penalty, strength, layer
 """
 
 
@@ -43,11 +44,11 @@ def probe_checkpoint(prober: Prober) -> Outcome:
     return outcome
 
 
-@part("compare the members of an ensemble", "{members.label}")
-def compare_members(members: Members) -> Compared:
-    """Compare the probes of an ensemble's members and publish what was found."""
-    outcome = members.compare()
-    publish(members.first.reader.store)
+@part("compare probes", "{label}")
+def compare_probes(label: str, compare: Callable[[], Compared], store: Store) -> Compared:
+    """Compare pairs of probes and publish what was found."""
+    outcome = compare()
+    publish(store)
     get_run_logger().info("%d pairs of probes in %.1f s", outcome.rows, outcome.seconds)
     return outcome
 
@@ -132,12 +133,19 @@ def probe_concepts(
 
 
 def probed(probers: Sequence[Prober], store: Store) -> tuple[list[Outcome], list[BaseException]]:
-    """What the store lacked of each checkpoint, then of the ensembles that all members of were probed, and what failed."""
+    """What the store lacked of each checkpoint, then of the comparisons where all were probed, and what failed."""
     todo = [one for one in probers if one.lacks()]
     get_run_logger().info("%d of %d checkpoints to probe", len(todo), len(probers))
     found, failures = outcomes_of(probe_checkpoint, [(one.checkpoint.label, (one,)) for one in todo])
     if not failures:
-        whole = [one for one in members_by_step(probers) if one.lacks()]
-        _, failures = outcomes_of(compare_members, [(one.label, (one,)) for one in whole], "ensembles")
+        failures = compared(comparisons(probers), store)
     publish(store)
     return found, failures
+
+
+def compared(asked: Sequence[Comparison], store: Store) -> list[BaseException]:
+    """Make the comparisons that the store lacks; what failed."""
+    # methods: Prefect goes through all that a task is given, here the items of both networks of every pair
+    todo = [(one.label, (one.label, one.compare, store)) for one in asked if one.lacks()]
+    _, failures = outcomes_of(compare_probes, todo, "comparisons")
+    return failures

@@ -23,9 +23,9 @@ from lab.attribution_quality where list_contains($identities, attribution_id) or
 """
 REMOVED = """
 select removal, removed, networks, round(accuracy, 4) as accuracy, round(accuracy_low, 4) as low,
-       round(accuracy_high, 4) as high, round(accuracy_change, 4) as change, round(chance, 3) as chance,
-       round(share_of_weights_50, 3) as half_of_weights, round(centroid, 2) as centroid,
-       round(centroid_change, 2) as moved, round(network_accuracy, 4) as network_accuracy
+       round(accuracy_high, 4) as high, round(accuracy_change, 4) as change, round(untrained_accuracy, 3) as untrained,
+       round(chance, 3) as chance, round(share_of_weights_50, 3) as half_of_weights, round(centroid, 2) as centroid,
+       round(centroid_change, 2) as centroid_change, round(network_accuracy, 4) as network_accuracy, moved, at_chance, diffuse
 from lab.concept_counterfactuals where attribution_id = $attribution and method = $ranking and layer is null order by removal
 = 'none' desc, removed, removal
 """

@@ -12,22 +12,23 @@ from service.cli_output import progress_bar, show_json, show_table
 from service.settings import Settings
 
 BY_LAYER = """
-select model, step, concept, layer, round(accuracy, 4) as accuracy, round(accuracy_std, 4) as std, round(auroc, 4) as auroc,
-       round(accuracy - selectivity, 4) as control, round(selectivity, 4) as selectivity, round(chance, 4) as chance,
-       round(share_of_weights_50, 3) as half_of_weights, round(share_of_weights_90, 3) as nine_tenths, seeds
-{asked} and penalty = 'l2' and labels = 'real' order by concept, model, step, layer
+select coalesce(model, ensemble) as network, step, concept, layer, round(accuracy, 4) as accuracy,
+       round(accuracy_std, 4) as std, round(auroc, 4) as auroc, round(accuracy - selectivity, 4) as control,
+       round(selectivity, 4) as selectivity, round(chance, 4) as chance, round(share_of_weights_50, 3) as half_of_weights,
+       round(share_of_weights_90, 3) as nine_tenths, seeds, members
+{asked} and penalty = 'l2' and labels = 'real' order by concept, model nulls last, step, layer
 """
 ALONG_L1 = """
-select model, step, concept, layer, round(strength, 4) as strength, round(nonzero, 1) as nonzero,
+select coalesce(model, ensemble) as network, step, concept, layer, round(strength, 4) as strength, round(nonzero, 1) as nonzero,
        round(accuracy, 4) as accuracy, round(selectivity, 4) as selectivity
-{asked} and penalty = 'l1' and labels = 'real' order by concept, model, step, layer, strength desc
+{asked} and penalty = 'l1' and labels = 'real' order by concept, model nulls last, step, layer, strength desc
 """
 EVERYTHING = "select * {asked} order by all"
-PROBES = """from lab.concept_probes where ensemble = $ensemble and list_contains($concepts, concept_id)
-  and positions = $positions and folds = $folds and list_contains($revisions, revision)"""
-LOCATION = """from lab.concept_location where ensemble = $ensemble and list_contains($concepts, concept_id)
+OWN_AND_WHOLE = """where ensemble = $ensemble and list_contains($concepts, concept_id)
   and positions = $positions and folds = $folds
   and (list_contains($revisions, revision) or (model is null and list_contains($steps, coalesce(step, -1))))"""
+PROBES = f"from lab.concept_probes {OWN_AND_WHOLE}"
+LOCATION = f"from lab.concept_location {OWN_AND_WHOLE}"
 AGREEMENT = """from lab.concept_agreement where (ensemble = $ensemble or list_contains($revisions, revision))
   and list_contains($concepts, concept_id) and positions = $positions and folds = $folds
   and list_contains($steps, coalesce(step, -1))"""

@@ -24,8 +24,15 @@ QUESTIONS = (
     (
         "The removal curve: what is left of the loop without the digits that it is owed to, and without as many others",
         "select removal, removed, networks, round(accuracy, 3) as accuracy, round(accuracy_low, 3) as low,\n"
-        "       round(accuracy_high, 3) as high, round(chance, 3) as chance, round(centroid, 2) as centroid,\n"
-        "       round(network_accuracy, 3) as network_accuracy\n"
+        "       round(accuracy_high, 3) as high, round(untrained_accuracy, 3) as untrained, round(chance, 3) as chance,\n"
+        "       round(centroid, 2) as centroid, round(network_accuracy, 3) as network_accuracy\n"
+        "from lab.concept_counterfactuals where ensemble = 'demo-digits-seeds' and layer is null order by removed, removal",
+    ),
+    (
+        "Does it move, fall to chance, is it spread over other digits too? By 95 % intervals over networks, where they decide",
+        "select removal, removed, moved, round(centroid_change_low, 2) as from_layers,\n"
+        "       round(centroid_change_high, 2) as to_layers, at_chance, round(above_floor_low, 3) as least_above_floor,\n"
+        "       diffuse, round(against_random_low, 3) as from_random, round(against_random_high, 3) as to_random\n"
         "from lab.concept_counterfactuals where ensemble = 'demo-digits-seeds' and layer is null order by removed, removal",
     ),
 )

@@ -38,7 +38,7 @@ comment on column lab.attribution_quality.targets is 'the key of the target item
 comment on column lab.attribution_quality.quality is 'linear-datamodeling-score, Spearman of foretold and real outputs over networks trained on halves; mislabelled-auroc and mislabelled-recall, of wrong labels that were put in; half-ensembles, Spearman between two halves of the networks';
 comment on column lab.attribution_quality.judged_by is 'what was made for it: so many networks on halves, such a share of wrong labels';
 comment on column lab.attribution_quality.value is 'its value; NULL where undefined, and then note says why';
-comment on column lab.attribution_quality.low is 'lower end of its 95 % interval; of half-ensembles, that of the range of 95 % of the targets';
+comment on column lab.attribution_quality.low is 'lower end of its 95 % interval; of half-ensembles by a bootstrap over targets, or where its note says so that of the range of 95 % of the targets, as recorded before';
 comment on column lab.attribution_quality.high is 'upper end of that interval';
 comment on column lab.attribution_quality.n is 'how many networks, wrong labels or targets it is of';
 comment on column lab.attribution_quality.note is 'what is to be known of it';

@@ -34,7 +34,7 @@ with members as (
                 order by q.accuracy desc, q.layer
             ) as place
         from lab.concept_probes q
-        where q.penalty = 'l2' and q.labels = 'real'
+        where q.penalty = 'l2' and q.labels = 'real' and q.model is not null
     ) p
     group by all
 ),

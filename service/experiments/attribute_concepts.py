@@ -15,6 +15,7 @@ from service.experiments.attribution_question import RELEASED, Wanted
 from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
 from service.measures import attribution
+from service.measures.attribution_quality import mean_interval
 from service.measures.projection import Projection
 from service.networks.checkpoints import CheckpointSource
 from service.networks.concepts import LabelledConcept
@@ -231,8 +232,6 @@ class Attributer:
         own, correlations = self.identity("trak"), attribution.half_agreement(pairs, self.wanted.ridge)
         if not len(correlations):
             return Quality(own, AGREEMENT, HALVED, None, None, None, 0, "the scores of a half do not vary")
-        low, high = np.quantile(correlations, [0.025, 0.975])
-        note = "Spearman over training items, mean over targets; low and high hold 95 % of the targets"
-        return Quality(
-            own, AGREEMENT, HALVED, float(correlations.mean()), float(low), float(high), len(correlations), note
-        )
+        low, high = mean_interval(correlations)
+        note = "Spearman over training items, mean over targets, with a bootstrap over these"
+        return Quality(own, AGREEMENT, HALVED, float(correlations.mean()), low, high, len(correlations), note)

@@ -8,6 +8,8 @@ from service.experiments.attribution_judging import lacking
 from service.experiments.attribution_request import Question
 from service.experiments.attribution_study import Study
 from service.experiments.counterfactual_rows import by_removal
+from service.experiments.probe_agreement import comparisons
+from service.experiments.probe_concepts import Prober
 from service.experiments.progress import tell_waiting
 from service.networks.checkpoints import CheckpointSource
 from service.storage.database import publish
@@ -30,7 +32,7 @@ def is_answered(study: Study) -> bool:
         return False
     publish(study.store, tell_waiting)
     sources = members_of(question)
-    if any(one.lacks() for one in study.probers(sources, question.name)):
+    if _lacks(study.probers(sources, question.name)):
         return False
     attributer = study.attributer(sources, study.layer(sources))
     if attributer.lacking():
@@ -41,19 +43,26 @@ def is_answered(study: Study) -> bool:
 
 
 def _counterfactuals_are_there(study: Study, sources: Sequence[CheckpointSource]) -> bool:
-    base = study.question.base
-    if base is None or not study.question.removals:
+    question, base = study.question, study.question.base
+    if base is None or not question.removals:
         return True
     attributer = study.attributer(sources, study.layer(sources))
     trainings = study.trainings(attributer)
     jobs = {name: one.job for name, one in trainings.items()}
-    if not base.are_trained(jobs):
+    if not base.are_trained(jobs) or not base.has_untrained(question.demands.members):
         return False
     without = dict(zip(base.trained(jobs), trainings.values(), strict=True))
     if study.judge(attributer).lacking(without):
         return False
-    return not any(
-        prober.lacks()
-        for removal, networks in by_removal(without).items()
-        for prober in study.probers(networks, study.ensemble_without(removal, attributer))
-    )
+    unchanged = [*base.untrained(question.demands.members), *sources]
+    ensembles = [
+        (study.ensemble_without(removal, attributer), networks) for removal, networks in by_removal(without).items()
+    ]
+    if any(_lacks(study.probers(networks, name)) for name, networks in [*ensembles, (question.name, unchanged)]):
+        return False
+    return not any(one.lacks() for one in study.comparisons(attributer, without))
+
+
+def _lacks(probers: Sequence[Prober]) -> bool:
+    """Whether some are not probed, or not compared."""
+    return any(one.lacks() for one in probers) or any(one.lacks() for one in comparisons(probers))

@@ -16,7 +16,7 @@ from service.experiments.probe_request import Asked
 from service.experiments.removals import CONTROLS, Ranked, Removal, asked_removals
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
 from service.networks.class_labels import class_names
-from service.networks.concepts import LabelledConcept
+from service.networks.concepts import LabelledConcept, named_form, source_ids
 from service.networks.datasets import open_dataset
 from service.networks.item_sides import Side, class_side, concept_side
 from service.networks.retraining import trained_on
@@ -111,10 +111,10 @@ def asked_attribution(
     base = _base(sources, place, demands, networks)
     if place is None or targets is None:
         raise BadInput("attribution needs the training items and the targets: give --dataset and --targets")
-    _refuse_one_file_of_two(concept, place, targets)
     items, others = open_dataset(place), open_dataset(targets, sample=sample)
-    train, _ = _side(concept, items, wanted)
-    judged, labelled = _side(concept, others, wanted, class_names(items) if wanted.output == "class" else None)
+    of_items, of_targets = _of_two(concept, items, others)
+    train, _ = _side(of_items, items, wanted)
+    judged, labelled = _side(of_targets, others, wanted, class_names(items) if wanted.output == "class" else None)
     if labelled is not None:
         labelled.refuse_fewer_than(probes.folds)
     named = ensemble or _usual_name(sources, base, demands)
@@ -176,12 +176,25 @@ def _usual_name(sources: Sequence[CheckpointSource], base: Base | None, demands:
     return " + ".join(dict.fromkeys(source.checkpoint.model for source in sources))
 
 
-def _refuse_one_file_of_two(concept: str | None, dataset: str, targets: str) -> None:
-    """Raise BadInput where one file of labels by item is to be of two datasets."""
-    if concept and dataset != targets and (concept.startswith("json:") or "=json:" in concept):
+def _of_two(concept: str | None, items: Any, targets: Any) -> tuple[str | None, str | None]:
+    """The concept on either side: ``json:ITEMS,TARGETS`` names a file for each. Raises BadInput where one file of labels by
+    item is to be of two datasets that are not numbered together."""
+    name, form = named_form(concept or "")
+    kind, _, place = form.partition(":")
+    if kind != "json":
+        return concept, concept
+    both = place.split(",")
+    if len(both) == 2 and not Path(place).expanduser().exists():
+        first, second = (f"{name}=json:{one}" if name else f"json:{one}" for one in both)
+        return first, second
+    if items.dataset.name != targets.dataset.name and not (
+        source_ids(items) and source_ids(items) == source_ids(targets)
+    ):
         raise BadInput(
-            f"a file of labels by item is of one dataset, and {dataset} and {targets} are two: give a column or classes"
+            f"a file of labels by item is of one dataset, and {items.dataset.name} and {targets.dataset.name} are two: give a "
+            "file for each, as json:ITEMS,TARGETS, a column or classes"
         )
+    return concept, concept
 
 
 def _refuse_removals(question: Question) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.errors import BadInput
 from service.experiments.attribute_concepts import Attributer, Ensemble, Subject
 from service.experiments.attribution_judging import Halves, Judging, Mislabelled
 from service.experiments.attribution_request import Question
-from service.experiments.counterfactual_rows import Judge
+from service.experiments.counterfactual_rows import Judge, by_removal
 from service.experiments.counterfactual_study import Without, unchanged
+from service.experiments.probe_agreement import Comparison, Side
 from service.experiments.probe_concepts import Prober
 from service.experiments.probe_plan import Probing
 from service.experiments.removals import NOTHING, Ranked
@@ -100,10 +101,11 @@ class Study:
         return content_id("removals", identity, self.question.demands.signed)
 
     def judge(self, attributer: Attributer) -> Judge:
-        """What notes the networks of the counterfactual. Raises BadInput without a concept."""
+        """What notes the networks of the counterfactual. Raises BadInput without a concept, or where nothing is trained."""
         question, layer, probes = self.question, attributer.subject.layer, self.question.probes
-        if question.concept is None or layer is None:
-            raise BadInput("what becomes of a concept without its items is asked with --concept")
+        base = question.base
+        if question.concept is None or layer is None or base is None:
+            raise BadInput("what becomes of a concept without its items is asked with --concept and --retrain")
         about = About(
             attribution_id=attributer.identity(question.wanted.methods[0]),
             ensemble=question.name,
@@ -115,8 +117,30 @@ class Study:
             probe_seeds=probes.seeds,
             dataset=question.train.items.dataset.name,
         )
-        sides = question.targets.items, question.train.items
-        return Judge(self.store, about, *sides, len(question.train.ids), self.network, self.flow_run_id, self.on_wait)
+        return Judge(
+            self.store,
+            about,
+            question.targets.items,
+            question.train.items,
+            len(question.train.ids),
+            base.untrained(question.demands.members),
+            self.network,
+            self.flow_run_id,
+            self.on_wait,
+        )
+
+    def comparisons(self, attributer: Attributer, trainings: Mapping[CheckpointSource, Without]) -> list[Comparison]:
+        """The probes of networks that nothing was taken from, each against that of its own seed without some items."""
+        question, removals = self.question, by_removal(trainings)
+        unchanged, found = self.probers(removals.pop(NOTHING.name), question.name), list[Comparison]()
+        for removal, sources in removals.items():
+            ensemble = self.ensemble_without(removal, attributer)
+            pairs = tuple(
+                (Side(one, one.concepts[0]), Side(other, other.concepts[0]))
+                for one, other in zip(unchanged, self.probers(sources, ensemble), strict=True)
+            )
+            found.append(Comparison("retrained", pairs, ensemble))
+        return found
 
     def first_trainings(self) -> dict[str, Retraining]:
         """The trainings that no score decides: the ensemble, and what the attribution is judged by."""

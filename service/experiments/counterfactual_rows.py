@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,14 @@ EXPERIMENT = "concept_counterfactuals"
 @dataclass(frozen=True, eq=False)
 class Judge:
     """Notes each network, with how often it tells the class of the `targets`, where it is probed. `train` is what it was
-    trained on, of which `train_items` were attributed."""
+    trained on, of which `train_items` were attributed; `untrained` are the checkpoints that each seed started from."""
 
     store: Store
     about: About
     targets: Any
     train: Any
     train_items: int
+    untrained: Sequence[CheckpointSource]
     network: Callable[[CheckpointSource], Network]
     flow_run_id: str | None = None
     on_wait: OnWait = None
@@ -40,8 +41,12 @@ class Judge:
         return {
             source: one
             for source, one in trainings.items()
-            if (one.removal.kind, one.removal.count, one.seed, source.checkpoint.checkpoint_id) not in known
+            if (one.removal.kind, one.removal.count, one.seed, source.checkpoint.checkpoint_id, self._before(one))
+            not in known
         }
+
+    def _before(self, training: Without) -> str:
+        return self.untrained[training.seed].checkpoint.checkpoint_id
 
     def record(self, source: CheckpointSource, training: Without) -> float | None:
         """Judge one network and record it; its accuracy, None of one that reads no images. Raises StoreBusy."""
@@ -59,6 +64,7 @@ class Judge:
             seed=training.seed,
             checkpoint_id=source.checkpoint.checkpoint_id,
             accuracy=share,
+            untrained_checkpoint_id=self._before(training),
         )
         run = ended_run(
             EXPERIMENT,

@@ -14,7 +14,7 @@ from service.experiments.removals import NOTHING, Ranked, Removal
 from service.experiments.side_processes import all_done, processes
 from service.experiments.small_networks import PROCESSES, training_in
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
-from service.networks.retraining import Retraining, retrain
+from service.networks.retraining import UNTRAINED, Retraining, retrain, untrained
 from service.networks.training_sets import TrainingSet
 from service.subjects import content_id
 
@@ -51,6 +51,20 @@ class Base:
     def members(self, count: int) -> dict[str, Retraining]:
         """An ensemble of so many seeds, by name."""
         return {f"{self.name}-seed-{seed}": Retraining(self.place, self.dataset, seed) for seed in range(count)}
+
+    def untrained(self, count: int) -> list[CheckpointSource]:
+        """What each seed of the ensemble was before its first step: checkpoints of its members. Those that are not there are
+        made. Raises BadInput, NetworkMismatch, StoreBusy."""
+        members = self.members(count)
+        if not self.has_untrained(count):
+            with training_in(self.folder):
+                for name, job in members.items():
+                    untrained(self.place, job.seed, self.folder / name)
+        return [find_checkpoints(str(self.folder / name / UNTRAINED))[0] for name in members]
+
+    def has_untrained(self, count: int) -> bool:
+        """Whether all of these are there."""
+        return all((self.folder / name / UNTRAINED).is_dir() for name in self.members(count))
 
     def without(self, ranked: Ranked, removals: Sequence[Removal], count: int, study: str) -> dict[str, Without]:
         """The trainings without some items, so many seeds of each removal, by name. Raises BadInput."""

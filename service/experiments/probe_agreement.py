@@ -1,12 +1,13 @@
-"""Do the members of an ensemble of networks hold a concept alike? Their probes, compared layer by layer."""
+"""Do two networks hold a concept alike, or one network two concepts? Their probes, compared layer by layer."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import combinations
-from typing import Any
+from datetime import datetime
+from itertools import combinations, pairwise
+from typing import Any, Literal
 
 from service.experiments.concept_fits import agreement_row, labelled_cloud
 from service.experiments.probe_concepts import Prober
@@ -20,10 +21,11 @@ from service.results import SampledTokens
 from service.storage import activations, coverage
 from service.storage.concept_rows import compared, record_probes
 from service.storage.probe_directions import Direction, read_directions
-from service.subjects import Site
+from service.subjects import Checkpoint, Site
 
 EXPERIMENT = "compare_probes"
-Pair = tuple[Prober, Prober]
+Between = Literal["members", "steps", "concepts", "retrained"]
+Pair = tuple["Side", "Side"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Compared:
 
 @dataclass(frozen=True, eq=False)
 class ProbedSite:
-    """One member at one layer: its labelled states, where they stand, and its probes by seed."""
+    """One network at one layer: its labelled states, where they stand, and its probes by seed."""
 
     site: Site
     cloud: LabelledCloud
@@ -53,95 +55,173 @@ class ProbedSite:
 
 
 @dataclass(frozen=True, eq=False)
-class Members:
-    """The members of an ensemble at one step of their trainings."""
+class Side:
+    """A concept's probes at one checkpoint."""
 
-    probers: tuple[Prober, ...]
+    prober: Prober
+    concept: LabelledConcept
 
     @property
-    def first(self) -> Prober:
+    def checkpoint_id(self) -> str:
+        """The checkpoint's id."""
+        return self.prober.checkpoint.checkpoint_id
+
+    @property
+    def concept_id(self) -> str:
+        """The concept's id."""
+        return self.concept.concept.concept_id
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Pairs of probes that are compared layer by layer, seed by seed, all asked alike, the first of each pair of one concept.
+    `between` says what they are; `ensemble` is whose networks are compared, None where one model is compared with itself."""
+
+    between: Between
+    pairs: tuple[Pair, ...]
+    ensemble: str | None = None
+
+    @property
+    def first(self) -> Side:
         """Any of them: all ask the same."""
-        return self.probers[0]
+        return self.pairs[0][0]
 
     @property
     def label(self) -> str:
         """How people read it."""
-        step = self.first.checkpoint.step
-        return self.first.ensemble if step is None else f"{self.first.ensemble} step{step}"
+        checkpoint = self.first.prober.checkpoint
+        who = self.ensemble or checkpoint.model
+        step = "" if checkpoint.step is None or self.between == "steps" else f" step{checkpoint.step}"
+        return f"{who}{step}, {self.between}: {self.first.concept.concept.name}"
 
     def lacks(self) -> bool:
-        """Whether the store lacks some of the comparisons. Raises StoreBusy."""
-        if len(self.probers) < 2:
-            return False
-        return any(self._uncompared(concept) for concept in self.first.concepts)
+        """Whether the store lacks some of it. Raises StoreBusy."""
+        return bool(self._uncompared())
 
-    def _uncompared(self, concept: LabelledConcept) -> list[tuple[Pair, set[tuple[int, int]]]]:
+    def _uncompared(self) -> list[tuple[Pair, set[tuple[int, int]]]]:
         """The pairs that lack comparisons, each with the (layer, seed) of these; a layer that one has not got is not asked."""
-        first, own = self.first, concept.concept
-        asked = first.asked
-        known = compared(first.reader.store, own.concept_id, first.ensemble, asked.positions, asked.folds)
-        layers = self._layers(own.dataset)
+        own, asked = self.first, self.first.prober.asked
+        store = own.prober.reader.store
+        known = compared(store, self.between, own.concept_id, self.ensemble, asked.positions, asked.folds)
+        layers = self._layers()
         found = []
-        for pair in combinations(sorted(self.probers, key=lambda one: one.checkpoint.checkpoint_id), 2):
-            a, b = (one.checkpoint.checkpoint_id for one in pair)
+        for pair in self.pairs:
+            a, b = (one.checkpoint_id for one in pair)
+            other = other_concept(pair)
             wanted = {(layer, seed) for layer in layers[a] & layers[b] for seed in range(asked.seeds)}
-            wanted = {one for one in wanted if (a, b, *one) not in known}
+            wanted = {one for one in wanted if (other, a, b, *one) not in known}
             found += [(pair, wanted)] if wanted or not layers[a] else []
         return found
 
-    def _layers(self, dataset: str) -> dict[str, set[int]]:
+    def _layers(self) -> dict[str, set[int]]:
         """The asked layers that each checkpoint has."""
-        first = self.first
-        held = coverage.holdings(first.reader.store, [one.checkpoint.checkpoint_id for one in self.probers], dataset)
-        asked = first.asked.depths
+        own, asked = self.first, self.first.prober.asked.depths
+        checkpoints = {one.checkpoint_id for pair in self.pairs for one in pair}
+        held = coverage.holdings(own.prober.reader.store, sorted(checkpoints), own.concept.concept.dataset)
         return {
             one: {site.layer for site in holding.sites if asked is None or site.layer in asked}
             for one, holding in held.items()
         }
 
     def compare(self) -> Compared:
-        """Compare what is lacking, and record it. Raises SummaryMissing (a member that is not probed), StoreBusy."""
-        started = time.perf_counter()
-        rows = sum(self._compared(concept) for concept in self.first.concepts) if len(self.probers) > 1 else 0
-        return Compared(rows, time.perf_counter() - started)
-
-    def _compared(self, concept: LabelledConcept) -> int:
-        begun, started, todo = now(), time.perf_counter(), self._uncompared(concept)
+        """Compare what is lacking, and record it. Raises SummaryMissing (a network that is not probed), StoreBusy."""
+        begun, started, todo = now(), time.perf_counter(), self._uncompared()
         rows: list[dict[str, Any]] = []
         layers = sorted({layer for _, wanted in todo for layer, _ in wanted})
         for done, layer in enumerate(layers):
-            rows += self._at_layer(concept, layer, todo)
-            tell(Progress("compare", f"{self.label}: {concept.concept.name}", done + 1, len(layers), "layers"))
+            rows += self._at_layer(layer, todo)
+            tell(Progress("compare", self.label, done + 1, len(layers), "layers"))
         if rows:
-            first, own = self.first, concept.concept
-            given = {"concept": own.name, "ensemble": first.ensemble, **asdict(first.asked)}
-            given["members"] = [one.checkpoint.checkpoint_id for one in self.probers]
-            seconds = {"measure": time.perf_counter() - started}
-            flow_run_id = first.reader.flow_run_id
-            run = ended_run(
-                EXPERIMENT, given, begun, own.concept_id, device="cpu", flow_run_id=flow_run_id, seconds=seconds
-            )
-            record_probes(first.reader.store, run, own, {"concept_agreements": rows}, on_wait=first.reader.on_wait)
-        return len(rows)
+            self._record(rows, begun, time.perf_counter() - started)
+        return Compared(len(rows), time.perf_counter() - started)
 
-    def _at_layer(
-        self, concept: LabelledConcept, layer: int, todo: Sequence[tuple[Pair, set[tuple[int, int]]]]
-    ) -> Iterator[dict[str, Any]]:
-        asked, sites = self.first.asked, dict[str, ProbedSite]()
+    def _record(self, rows: list[dict[str, Any]], begun: datetime, seconds: float) -> None:
+        own, reader = self.first.concept.concept, self.first.prober.reader
+        given = {
+            "concept": own.name,
+            "between": self.between,
+            "ensemble": self.ensemble,
+            **asdict(self.first.prober.asked),
+        }
+        given["pairs"] = [[one.checkpoint_id, one.concept_id] for pair in self.pairs for one in pair]
+        run = ended_run(
+            EXPERIMENT,
+            given,
+            begun,
+            own.concept_id,
+            device="cpu",
+            flow_run_id=reader.flow_run_id,
+            seconds={"measure": seconds},
+        )
+        record_probes(reader.store, run, own, {"concept_agreements": rows}, on_wait=reader.on_wait)
+
+    def _at_layer(self, layer: int, todo: Sequence[tuple[Pair, set[tuple[int, int]]]]) -> Iterator[dict[str, Any]]:
+        asked, sites = self.first.prober.asked, dict[tuple[str, str], ProbedSite]()
         for pair, wanted in todo:
             seeds = sorted(seed for at, seed in wanted if at == layer)
-            for member in pair if seeds else ():
-                own = member.checkpoint.checkpoint_id
-                sites[own] = sites.get(own) or probed_site(member, concept, layer)
-            a, b = (one.checkpoint.checkpoint_id for one in pair)
+            a, b = ((one.checkpoint_id, one.concept_id) for one in pair)
+            for one in pair if seeds else ():
+                key = one.checkpoint_id, one.concept_id
+                sites[key] = sites.get(key) or probed_site(one.prober, one.concept, layer)
             for seed in seeds:
                 found, width = agreement(sites[a], sites[b], seed, asked.folds)
-                row = agreement_row("members", (a, b), layer, (seed, seed), found, asked.positions, asked.folds, width)
-                yield {"ensemble": self.first.ensemble, **row}
+                row = agreement_row(
+                    self.between, (a[0], b[0]), layer, (seed, seed), found, asked.positions, asked.folds, width
+                )
+                yield {"ensemble": self.ensemble, "other_concept_id": other_concept(pair), **row}
+
+
+def other_concept(pair: Pair) -> str | None:
+    """The id of the second concept, None where both are of one."""
+    a, b = pair
+    return None if a.concept_id == b.concept_id else b.concept_id
+
+
+def comparisons(probers: Sequence[Prober]) -> list[Comparison]:
+    """What is compared of an ensemble: its members at each step of their trainings; the checkpoints of one model, each with the
+    next and with the last; and the concepts at each checkpoint."""
+    if not probers:
+        return []
+    ensemble = probers[0].ensemble
+    found = [
+        Comparison(between, pairs, ensemble if between == "members" else None)
+        for sides in ([Side(one, concept) for one in probers] for concept in probers[0].concepts)
+        for between, pairs in (*_members(sides), *_steps(sides))
+    ]
+    return found + [one for prober in probers for one in _concepts(prober)]
+
+
+def _grouped(sides: Sequence[Side], by: Callable[[Checkpoint], Hashable]) -> list[list[Side]]:
+    """Those of two sides or more."""
+    groups: dict[Hashable, list[Side]] = {}
+    for side in sides:
+        groups.setdefault(by(side.prober.checkpoint), []).append(side)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _members(sides: Sequence[Side]) -> Iterator[tuple[Between, tuple[Pair, ...]]]:
+    """The members that are at one step."""
+    for group in _grouped(sides, lambda checkpoint: checkpoint.step):
+        yield "members", tuple(combinations(sorted(group, key=lambda one: one.checkpoint_id), 2))
+
+
+def _steps(sides: Sequence[Side]) -> Iterator[tuple[Between, tuple[Pair, ...]]]:
+    """The checkpoints of each model, which share a basis."""
+    for group in _grouped([one for one in sides if one.prober.checkpoint.step is not None], lambda one: one.model):
+        ordered = sorted(group, key=lambda one: one.prober.checkpoint.step or 0)
+        pairs = [*pairwise(ordered), *((one, ordered[-1]) for one in ordered[:-2])]
+        yield "steps", tuple(pairs)
+
+
+def _concepts(prober: Prober) -> Iterator[Comparison]:
+    """Every two concepts at a checkpoint."""
+    sides = sorted((Side(prober, concept) for concept in prober.concepts), key=lambda one: one.concept_id)
+    for place, side in enumerate(sides[:-1]):
+        yield Comparison("concepts", tuple((side, other) for other in sides[place + 1 :]))
 
 
 def probed_site(member: Prober, concept: LabelledConcept, layer: int) -> ProbedSite:
-    """A member at a layer, read from the store. Raises SummaryMissing, SummaryCorrupt."""
+    """A concept in a network at a layer, read from the store. Raises SummaryMissing, SummaryCorrupt."""
     store, asked, own = member.reader.store, member.asked, concept.concept
     sites = coverage.recorded_sites(store, member.checkpoint.checkpoint_id, own.dataset)
     site = next(site for site in sites if site.layer == layer)
@@ -152,9 +232,9 @@ def probed_site(member: Prober, concept: LabelledConcept, layer: int) -> ProbedS
 
 
 def agreement(a: ProbedSite, b: ProbedSite, seed: int, folds: int) -> tuple[Agreement, int | None]:
-    """How far the probes of one seed agree in two networks, on the common places that both held out, and the width that
-    they share. Different networks do not share a basis: where their widths happen to be alike, the cosine is that of chance
-    unless they began alike."""
+    """How far the probes of one seed agree, on the common places that both held out, and the width that they share. Directions
+    are those in the states as they are, not standardised, so that all cosines are in one scale. Different networks do not share
+    a basis: where their widths happen to be alike, the cosine is that of chance unless they began alike."""
     rows_a, rows_b = common_places(a.sample, b.sample)
     unseen = a.cloud.held_out(seed, folds)[rows_a] & b.cloud.held_out(seed, folds)[rows_b]
     first, second = a.of_seed(seed)[rows_a[unseen]], b.of_seed(seed)[rows_b[unseen]]

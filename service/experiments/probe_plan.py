@@ -9,7 +9,7 @@ from typing import Any
 
 from service.errors import BadInput
 from service.experiments.layer_clouds import CloudReader
-from service.experiments.probe_agreement import Members
+from service.experiments.probe_agreement import comparisons
 from service.experiments.probe_concepts import Outcome, Prober
 from service.experiments.probe_request import Asked
 from service.experiments.progress import tell_waiting
@@ -59,14 +59,6 @@ class Probing:
         return found
 
 
-def members_by_step(probers: Sequence[Prober]) -> list[Members]:
-    """The ensembles of two members or more: those that are at one step of their trainings."""
-    steps: dict[int | None, list[Prober]] = {}
-    for prober in probers:
-        steps.setdefault(prober.checkpoint.step, []).append(prober)
-    return [Members(tuple(found)) for found in steps.values() if len(found) > 1]
-
-
 def asked_probing(
     models: Sequence[str],
     concepts: Sequence[str],
@@ -98,7 +90,7 @@ def asked_probing(
 
 @dataclass(frozen=True, eq=False)
 class ProbePlan:
-    """What was asked, and how many checkpoints and ensembles lack something of it."""
+    """What was asked, and how many checkpoints and comparisons lack something of it."""
 
     probing: Probing
     todo: int
@@ -117,7 +109,7 @@ def plan(settings: Settings, probing: Probing) -> ProbePlan:
     store = open_store(settings.store, settings.lock_wait, tell_waiting)
     coverage.refuse_mixture(store, probing.sources[0].checkpoint, probing.items.dataset)
     probers = probing.probers(store, no_network, on_wait=tell_waiting)
-    todo = sum(one.lacks() for one in probers) + sum(one.lacks() for one in members_by_step(probers))
+    todo = sum(one.lacks() for one in probers) + sum(one.lacks() for one in comparisons(probers))
     if not todo:
         publish(store, tell_waiting)
     return ProbePlan(probing, todo)

@@ -72,7 +72,7 @@ def linear_datamodeling_score(
     dropped = len(scores) - len(found)
     if not len(found):
         return DatamodelingScore(None, None, None, 0, len(subsets), dropped)
-    low, high = _interval(found, draws, seed) if len(found) > 1 else (None, None)
+    low, high = mean_interval(found, draws, seed)
     return DatamodelingScore(float(found.mean()), low, high, len(found), len(subsets), dropped)
 
 
@@ -85,8 +85,12 @@ def rank_correlations(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray
     return correlations
 
 
-def _interval(values: NDArray[np.float64], draws: int, seed: int) -> tuple[float, float]:
-    """Percentiles of the mean over draws with replacement."""
+def mean_interval(
+    values: NDArray[np.float64], draws: int = 1000, seed: int = 0
+) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of a mean: percentiles over draws with replacement; None for one value."""
+    if len(values) < 2:
+        return None, None
     draw = np.random.default_rng(seed)
     means = [values[draw.integers(len(values), size=len(values))].mean() for _ in range(draws)]
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])

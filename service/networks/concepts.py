@@ -42,8 +42,7 @@ def find_concept(asked: str, items: LabelledItems) -> LabelledConcept:
     ``regex:[0-9]+``, ``contains:PATTERN``.
     Raises UnknownName (form, column, class), BadInput (labels that cannot be read, one class only).
     """
-    named = NAMED.fullmatch(asked)
-    given, form = named.groups() if named else (None, asked)
+    given, form = named_form(asked)
     kind, colon, rest = form.partition(":")
     if not colon or kind not in FORMS:
         raise UnknownName.of("form of a concept", kind, [f"{known}:" for known in FORMS])
@@ -56,6 +55,12 @@ def find_concept(asked: str, items: LabelledItems) -> LabelledConcept:
         only = "positive" if labels.positives else "negative"
         raise BadInput(f"concept {name!r} has one class only: all {labels.items} items of {where} are {only}")
     return LabelledConcept(Concept(name, definition, where, labels.digest, labels.items, labels.positives), labels)
+
+
+def named_form(asked: str) -> tuple[str | None, str]:
+    """The name, None where there is none, and the form of ``NAME=FORM`` or ``FORM``."""
+    named = NAMED.fullmatch(asked)
+    return (named[1], named[2]) if named else (None, asked)
 
 
 def find_concepts(asked: Iterable[str], items: LabelledItems) -> list[LabelledConcept]:
@@ -103,8 +108,10 @@ def _classes(asked: str, items: LabelledItems) -> Labels:
 
 
 def _json(place: str, items: LabelledItems) -> Labels:
-    """A file with an object of true and false by item id, a list of positive ids, or a list of booleans for all items."""
-    path, ids = Path(place).expanduser(), items.item_ids
+    """A file with an object of true and false by item id, a list of positive ids, or a list of booleans for all items in the
+    order of their ids. Where splits are numbered together it may be of the whole source."""
+    path, ids = Path(place).expanduser(), sorted(items.item_ids)
+    own, all_ids = set(ids), source_ids(items) or ids
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -112,17 +119,24 @@ def _json(place: str, items: LabelledItems) -> Labels:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} is no JSON file that can be read: {str(error).splitlines()[0]}") from error
     if isinstance(found, dict) and all(isinstance(value, bool) or value in (0, 1) for value in found.values()):
-        return ItemLabels({_known(item, ids, path, items.dataset.name): bool(yes) for item, yes in found.items()})
+        told = {_known(item, all_ids, path, items.dataset.name): bool(yes) for item, yes in found.items()}
+        return ItemLabels({item: yes for item, yes in told.items() if item in own})
     if isinstance(found, list) and found and all(isinstance(value, bool) for value in found):
-        if len(found) != len(ids):
+        of = next((known for known in (ids, all_ids) if len(known) == len(found)), None)
+        if of is None:
             raise BadInput(f"{path} has {len(found)} labels, and {items.dataset.name} has {len(ids)} items")
-        return ItemLabels(dict(zip(ids, found, strict=True)))
+        return ItemLabels({item: yes for item, yes in zip(of, found, strict=True) if item in own})
     if isinstance(found, list) and all(isinstance(value, int) for value in found):
-        positive = {_known(item, ids, path, items.dataset.name) for item in found}
+        positive = {_known(item, all_ids, path, items.dataset.name) for item in found}
         return ItemLabels({item: item in positive for item in ids})
     raise BadInput(
         f"{path} holds no labels: give an object of true and false by item id, or a list of positive item ids"
     )
+
+
+def source_ids(items: LabelledItems) -> Sequence[int]:
+    """The ids of the whole source that items are a split of, in order, where its splits are numbered together; else none."""
+    return getattr(items, "source_ids", ())
 
 
 def _known(item: object, ids: Sequence[int], path: Path, dataset: str) -> int:

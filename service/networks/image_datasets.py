@@ -91,6 +91,11 @@ class ImageItems:
     tokens: int | None = None
     sample: int | None = None
 
+    @property
+    def source_ids(self) -> tuple[int, ...]:
+        """The ids of the whole source, where its splits are numbered together; none where they are not."""
+        return self.gallery.images.source_ids
+
     def documents(self) -> None:
         """Every image is one of its own."""
 

@@ -22,8 +22,9 @@ NAMES = ("image", "img", "picture", "pixels")  # what a column of images is call
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images with where they are from, in their own order; `item_ids` count those of the whole source, so that an item has one
-    id in every split. `labels` name them in messages, `columns` what else is known of them, and `values` gives a column."""
+    """Images with where they are from, in their own order; `item_ids` count those of the whole source, and where its splits are
+    numbered together, so that an item has one id in every split, `source_ids` are all of them (else none). `labels` name them
+    in messages, `columns` what else is known of them, and `values` gives a column."""
 
     name: str
     source: str
@@ -35,6 +36,7 @@ class Images:
     revision: str | None = None
     split: str | None = None
     licence: str | None = None
+    source_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def _digits(split: str) -> Images:
         revision=sklearn.__version__,
         split=split or None,
         licence="CC-BY-4.0",
+        source_ids=tuple(range(len(found.target))),
     )
 
 

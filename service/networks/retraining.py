@@ -25,9 +25,11 @@ from service.networks.image_training import train_images
 from service.networks.loading import naming_unloadable
 from service.networks.processors import HubProcessor
 from service.networks.text_training import in_order, train_windows
-from service.networks.training import Recipe, seeded
+from service.networks.training import Recipe, save_checkpoint, seeded
 from service.networks.training_sets import ImageRecipe, TrainingSet, lasting_name, told_training_set, training_set
 from service.networks.vision import channels_of
+
+UNTRAINED = "step0"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,19 @@ def retrain(job: Retraining, folder: Path) -> Path:
         of_texts = replace(said.recipe, seed=job.seed, threads=job.threads, save_steps=steps)
         decoder, tokenizer = fresh(job.base, job.seed, of_texts=True)
         train_windows(decoder, tokenizer, items, kept, folder, of_texts, opened=job.dataset)
+    return place
+
+
+def untrained(base: Path, seed: int, folder: Path) -> Path:
+    """The weights that a retraining of that seed starts from, in `folder` as ``step0``, whole or not at all; they say nothing
+    of a training, for there was none.
+
+    Does nothing where it is there. Raises BadInput, NetworkMismatch.
+    """
+    place = folder / UNTRAINED
+    if not place.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(*fresh(base, seed, isinstance(told_training_set(base).recipe, Recipe)), place)
     return place
 
 

@@ -27,7 +27,7 @@ select dataset, concept, concept_id, model, coalesce(step, -1) as step, revision
        arg_max(accuracy_std, folds), arg_max(accuracy - selectivity, folds), arg_max(chance, folds)
 from lab.concept_probes
 {where}
-  and penalty = 'l2' and labels = 'real' and positions = 'all'
+  and penalty = 'l2' and labels = 'real' and positions = 'all' and model is not null
 group by all order by dataset, concept, concept_id, model, step, revision, layer
 """
 CENTROIDS = """

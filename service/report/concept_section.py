@@ -9,19 +9,20 @@ RETRAINED = r"' without [a-z]+-\d+ \([0-9a-f]+\)$|: (\d+ halves|wrong labels)$'"
 OWN = f"(select * from lab.concept_probes where not regexp_matches(ensemble, {RETRAINED}))"
 PROFILE = """\
 with newest as (
-  select model, labels, layer, accuracy, accuracy_std, chance, seeds
+  select labels, layer, accuracy, accuracy_std, chance, seeds, members
   from lab.concept_probes
 {where}
   and penalty = 'l2' and positions = 'all'
-  qualify dense_rank() over (partition by model order by step desc nulls last, revision, folds desc) = 1
+  qualify dense_rank() over (order by model is null desc) = 1
+    and dense_rank() over (partition by model order by step desc nulls last, revision, folds desc) = 1
 ), profiles as (
   select if(labels = 'real', 'concept', 'control: shuffled labels') as line, layer, avg(accuracy) as accuracy,
-         coalesce(stddev_samp(accuracy), max(accuracy_std)) as spread, count(*) as networks, min(seeds) as seeds
+         coalesce(stddev_samp(accuracy), max(accuracy_std)) as spread, sum(members) as networks, min(seeds) as seeds
   from newest group by all
 )
 select line, layer, accuracy, accuracy - spread as low, accuracy + spread as high, networks, seeds from profiles
 union all
-select 'chance: the commoner class', layer, avg(chance), null, null, count(distinct model), min(seeds)
+select 'chance: the commoner class', layer, avg(chance), null, null, sum(members) filter (labels = 'real'), min(seeds)
 from newest group by layer
 order by line, layer"""
 METHODS = "list_position(['trak', 'gradient-cosine', 'representation', 'random'], method)"
@@ -67,9 +68,10 @@ LOCATION = Section(
         ),
         Listing(
             "Do the probes agree?",
-            "select concept, ensemble, model, step, dataset, layer, between, positions, cosine, cosine_std, chance_cosine,\n"
-            "       margin_correlation, margin_correlation_std, pairs, places\nfrom lab.concept_agreement\n{where}\n"
-            "order by concept, between, ensemble, model, step, dataset, positions, layer",
+            "select concept, other_concept, ensemble, model, step, other_step, dataset, layer, between, positions, cosine,\n"
+            "       cosine_std, chance_cosine, margin_correlation, margin_correlation_std, pairs,\n"
+            "       places\nfrom lab.concept_agreement\n{where}\n"
+            "order by concept, between, other_concept, ensemble, model, step, other_step, dataset, positions, layer",
             ("model", "ensemble", "dataset"),
         ),
     ),

@@ -11,14 +11,18 @@ VIEW = "lab.concept_counterfactuals"
 def _curve(title: str, column: str, y_title: str, share: bool, chance: bool = False) -> Chart:
     """A column against the share of the items that were taken away: a line a way to choose them, from nothing taken on."""
     level = (
-        "union all\nselect distinct 'chance' as removal, removed, share_removed, networks, chance, null, null from curve\n"
+        "union all\nselect 'chance' as removal, removed, share_removed, networks, avg(chance), null, null\n"
+        "from curve group by all\n"
+        "union all\nselect 'untrained' as removal, removed, share_removed, networks, avg(untrained_accuracy), null, null\n"
+        "from curve where untrained_accuracy is not null group by all\n"
         if chance
         else ""
     )
     return Chart(
         title=title,
-        query=f"with curve as (\n  select removal, removed, share_removed, networks, {column} as value,\n"
-        f"         {column}_low as low, {column}_high as high, chance\n  from {VIEW}\n{{where}}\n  and layer is null\n),\n"
+        query=f"with curve as (\n  select removal, removed, share_removed, networks, chance,\n"
+        f"         untrained_accuracy, {column} as value, {column}_low as low, {column}_high as high\n"
+        f"  from {VIEW}\n{{where}}\n  and layer is null\n),\n"
         "ways as (select distinct removal as way from curve where removal <> 'none')\n"
         "select coalesce(way, removal) as removal, removed, share_removed, networks, value, low, high\n"
         f"from curve left join ways on removal = 'none'\n{level}order by removal, removed",
@@ -42,7 +46,9 @@ REMOVAL = Section(
     "What is left of a concept without its items",
     "Networks trained anew without the items that the concept is owed to (top), as many at random, those of the other end "
     "(bottom) and exemplars of the concept itself. Every line begins at the networks that nothing was taken from. Bars are "
-    "95 % intervals over networks, drawn no further than a share can be; one network has none.",
+    "95 % intervals over networks, drawn no further than a share can be; one network has none. Untrained: what probes "
+    "tell of the same networks before their first step. Changes are between networks that began alike; a verdict stands where "
+    "their interval decides it.",
     (
         _curve("Accuracy of the best layer's probe", "accuracy", "share of held-out states told rightly", True, True),
         _curve("Where the concept sits: its centre of gravity", "centroid", "layer, weighted by selectivity", False),
@@ -65,9 +71,20 @@ REMOVAL = Section(
     ),
     (
         Listing(
+            "Does the concept move, fall to chance, is it spread over other items too?",
+            "select concept, ensemble, method, attributed_layer, dataset, removal, removed, networks, moved, centroid_change,\n"
+            "       centroid_change_low, centroid_change_high, at_chance, above_floor, above_floor_low, above_floor_high,\n"
+            "       diffuse, against_random, against_random_low, against_random_high, spread_out, share_of_weights_50_change,\n"
+            "       share_of_weights_50_change_low, share_of_weights_50_change_high\n"
+            f"from {VIEW}\n{{where}}\n  and layer is null and removal <> 'none'\n"
+            "order by concept, ensemble, method, attributed_layer, dataset, removal, removed",
+            ("ensemble", "dataset", "probed_on"),
+        ),
+        Listing(
             "Means over networks",
             "select concept, ensemble, method, attributed_layer, dataset, probed_on, removal, removed, share_removed, layer,\n"
-            "       networks, accuracy, accuracy_low, accuracy_high, accuracy_change, auroc, selectivity, chance,\n"
+            "       networks, accuracy, accuracy_low, accuracy_high, accuracy_change, accuracy_change_low,\n"
+            "       accuracy_change_high, untrained_accuracy, kept_layer, kept_layer_accuracy, auroc, selectivity, chance,\n"
             "       share_of_weights_50, centroid, centroid_low, centroid_high, centroid_change, network_accuracy\n"
             f"from {VIEW}\n{{where}}\n"
             "order by concept, ensemble, method, attributed_layer, dataset, layer nulls first, removal, removed",

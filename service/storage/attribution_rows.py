@@ -24,7 +24,7 @@ JUDGED = text(
     "select attribution_id, quality, judged_by from attribution_quality where attribution_id in :asked"
 ).bindparams(bindparam("asked", expanding=True, type_=String))
 RETRAINED = text(
-    "select removal, removed, seed, checkpoint_id from concept_counterfactuals "
+    "select removal, removed, seed, checkpoint_id, untrained_checkpoint_id from concept_counterfactuals "
     "where attribution_id = :attribution_id and method = :method"
 )
 
@@ -102,7 +102,8 @@ class About:
 
 @dataclass(frozen=True)
 class Retrained:
-    """A network trained again without some items, and how well it does what it is trained for."""
+    """A network trained again without some items, how well it does what it is trained for, and the checkpoint of the weights
+    that its seed starts from."""
 
     about: About
     removal: str
@@ -111,6 +112,7 @@ class Retrained:
     seed: int
     checkpoint_id: str
     accuracy: float | None
+    untrained_checkpoint_id: str | None = None
 
     @property
     def row(self) -> dict[str, Any]:
@@ -134,11 +136,12 @@ def known_qualities(store: Store, asked: Iterable[str], on_wait: OnWait = None) 
 
 def known_retrainings(
     store: Store, attribution_id: str, method: str, on_wait: OnWait = None
-) -> set[tuple[str, int, int, str]]:
-    """The trainings without some items that are recorded: (removal, how many, seed, checkpoint). Raises StoreBusy."""
+) -> set[tuple[str, int, int, str, str | None]]:
+    """The trainings without some items that are recorded: (removal, how many, seed, checkpoint, that before its first step).
+    Raises StoreBusy."""
     asked = {"attribution_id": attribution_id, "method": method}
     with looking(store, on_wait) as connection:
-        return {(row[0], row[1], row[2], row[3]) for row in connection.execute(RETRAINED, asked)}
+        return {(row[0], row[1], row[2], row[3], row[4]) for row in connection.execute(RETRAINED, asked)}
 
 
 def record_attributions(

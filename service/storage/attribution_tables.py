@@ -78,6 +78,7 @@ concept_counterfactuals = Table(
     Column("seed", Integer, nullable=False),
     Column("checkpoint_id", String, nullable=False),
     Column("accuracy", Double),
+    Column("untrained_checkpoint_id", String),
     CheckConstraint("removal in ('bottom', 'exemplars', 'none', 'random', 'top')", name="removal"),
     CheckConstraint("isfinite(accuracy)", name="accuracy_finite"),
 )

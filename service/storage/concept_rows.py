@@ -21,8 +21,9 @@ FITTED = text(
 )
 MEMBERSHIPS = text("select distinct concept_id, ensemble from concept_ensembles where checkpoint_id = :checkpoint_id")
 COMPARED = text(
-    "select checkpoint_a, checkpoint_b, layer, seed_a from concept_agreements where between = 'members' "
-    "and concept_id = :concept_id and ensemble = :ensemble and positions = :positions and folds = :folds"
+    "select other_concept_id, checkpoint_a, checkpoint_b, layer, seed_a from concept_agreements where between = :between "
+    "and concept_id = :concept_id and ensemble is not distinct from cast(:ensemble as varchar) and positions = :positions "
+    "and folds = :folds"
 )
 
 
@@ -50,10 +51,16 @@ def known_of(
 
 
 def compared(
-    store: Store, concept_id: str, ensemble: str, positions: str, folds: int, on_wait: OnWait = None
-) -> set[tuple[str, str, int, int]]:
-    """The members of an ensemble that were compared, as (checkpoint, checkpoint, layer, seed). Raises StoreBusy."""
-    asked = {"concept_id": concept_id, "ensemble": ensemble, "positions": positions, "folds": folds}
+    store: Store,
+    between: str,
+    concept_id: str,
+    ensemble: str | None,
+    positions: str,
+    folds: int,
+    on_wait: OnWait = None,
+) -> set[tuple[str | None, str, str, int, int]]:
+    """The pairs of probes that were compared, as (other concept, checkpoint, checkpoint, layer, seed). Raises StoreBusy."""
+    asked = {"between": between, "concept_id": concept_id, "ensemble": ensemble, "positions": positions, "folds": folds}
     with looking(store, on_wait) as connection:
         return {tuple(row) for row in connection.execute(COMPARED, asked)}
 

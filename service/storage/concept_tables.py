@@ -80,6 +80,7 @@ concept_agreements = Table(
     Column("width", Integer),
     Column("margin_correlation", Double),
     Column("places", BigInteger, nullable=False),
-    CheckConstraint("between in ('members', 'seeds')", name="between"),
+    Column("other_concept_id", String),
+    CheckConstraint("between in ('concepts', 'members', 'retrained', 'seeds', 'steps')", name="between"),
     *_finite("cosine", "margin_correlation"),
 )

@@ -28,14 +28,14 @@ FORM = "digits=contains:[0-9]"
 
 
 @pytest.fixture(scope="module")
-def probed(prefect_server, decoder_folder, tmp_path_factory):
-    """Two members at two steps, L2 and L1, probed by the flow itself."""
+def probed(prefect_server, decoder_folder, byte_folder, tmp_path_factory):
+    """Two members at two steps, one of which reads bytes, probed by the flow itself."""
     from flows.probe_concepts import probe_concepts
 
     store = tmp_path_factory.mktemp("probed") / "store"
     given = {"sample": 600, "device": "cpu", "store": store, "seeds": 3, "folds": 3, "ensemble": "pair"}
     outcomes = probe_concepts(
-        [str(decoder_folder)] * 2,
+        [str(decoder_folder), str(byte_folder)],
         [FORM, "spaces=regex: +"],
         ["step0", "step64"],
         names=["one", "two"],
@@ -88,18 +88,63 @@ def test_the_location_is_where_the_rows_say_and_the_ensemble_s_is_the_mean_of_it
     assert one["best_layer"] == max(accuracies, key=lambda layer: (accuracies[layer], -layer))
     assert whole["centroid"] == pytest.approx((one["centroid"] + two["centroid"]) / 2)
     assert (whole["members"], whole["ensemble"], whole["revision"]) == (2, "pair", None)
+    by_layer = (
+        "select * from lab.concept_probes where concept = 'spaces' and step = 64 and labels = 'real' and layer = 3"
+    )
+    one, two, whole = rows(store, f"{by_layer} order by model")
+    assert whole["accuracy"] == pytest.approx((one["accuracy"] + two["accuracy"]) / 2)
+    assert whole["accuracy_std"] == pytest.approx(abs(one["accuracy"] - two["accuracy"]) / 2**0.5)
+    assert (whole["model"], whole["members"], whole["seeds"]) == (None, 2, 3)
 
 
-def test_seeds_agree_and_members_that_are_one_network_agree_wholly(probed):
+AGREEMENT = "select * from lab.concept_agreement where concept = 'spaces' and between = ? order by step, model, layer"
+
+
+def test_seeds_agree_in_direction_and_two_networks_in_what_they_say_of_the_same_places_alone(probed):
     store, _ = probed
-    asked = "select * from lab.concept_agreement where concept = 'spaces' and step = 64 and between = ? order by layer"
-    seeds, members = rows(store, asked, "seeds"), rows(store, asked, "members")
+    seeds, members = rows(store, AGREEMENT, "seeds"), rows(store, AGREEMENT, "members")
     assert {(row["model"], row["ensemble"], row["pairs"]) for row in seeds} == {("one", None, 3), ("two", None, 3)}
     assert all(0.3 < row["cosine"] < 1 for row in seeds)
     assert {(row["model"], row["ensemble"], row["pairs"]) for row in members} == {(None, "pair", 3)}
-    assert [row["cosine"] for row in members] == pytest.approx([1] * 5, abs=1e-4)
-    assert [row["margin_correlation"] for row in members] == pytest.approx([1] * 5, abs=1e-4)
+    assert [(row["step"], row["layer"]) for row in members] == [(step, layer) for step in (0, 64) for layer in range(5)]
     assert members[0]["chance_cosine"] == pytest.approx(32**-0.5)
+    assert max(abs(row["cosine"]) for row in members) < 0.7
+    assert (
+        0.1
+        < min(row["margin_correlation"] for row in members)
+        < max(row["margin_correlation"] for row in members)
+        < 0.99
+    )
+    assert all(0 < row["places"] < 200 for row in members)  # of 600 places those that both have, and hold out: a third
+
+
+def test_checkpoints_of_a_model_are_compared_and_its_directions_remember_where_they_began(probed):
+    store, _ = probed
+    found = rows(store, AGREEMENT, "steps")
+    about = {(row["model"], row["ensemble"], row["step"], row["other_step"], row["pairs"]) for row in found}
+    assert about == {("one", None, 0, 64, 3), ("two", None, 0, 64, 3)}
+    assert len(found) == 2 * 5
+    assert all(row["cosine"] > 2 * row["chance_cosine"] for row in found if row["layer"] == 0)
+
+
+def test_two_concepts_of_a_network_are_compared_in_the_space_that_they_share(probed):
+    store, _ = probed
+    found = rows(
+        store, "select * from lab.concept_agreement where between = 'concepts' and model = 'one' and step = 64"
+    )
+    assert {frozenset((row["concept"], row["other_concept"])) for row in found} == {frozenset(("digits", "spaces"))}
+    assert sorted(row["layer"] for row in found) == list(range(5))
+    checkpoint, items = Checkpoint("one", 64, found[0]["revision"]), open_dataset("python-reference", sample=600)
+    first, second = (
+        read_directions(store, checkpoint, find_concept(form, items).concept, folds=3)
+        for form in (FORM, "spaces=regex: +")
+    )
+    cosines = [
+        torch.nn.functional.cosine_similarity(first[2][seed].weights, second[2][seed].weights, dim=0)
+        for seed in range(3)
+    ]
+    (row,) = (row for row in found if row["layer"] == 2)
+    assert row["cosine"] == pytest.approx(float(sum(cosines)) / 3, abs=1e-5)
 
 
 def test_directions_give_the_margins_of_the_rows_without_a_fit(probed):

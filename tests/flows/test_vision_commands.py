@@ -79,6 +79,23 @@ def test_layers_are_told_apart(asked, vision_folder):
     assert found["accuracy"] > 0.5
 
 
+def test_a_concept_of_images_is_probed_in_a_module_of_python_and_a_vision_transformer_as_one_ensemble(
+    asked, vision_folder
+):
+    networks = ("python:convnets:convnet:first,second", str(vision_folder))
+    given = ("--dataset", "digits:test:pooled", "--concept", "loop=classes:0,6,8,9", "--seeds", "1", "--device", "cpu")
+    found = json.loads(asked("probe", *networks, "--ensemble", "both", *given, "--json"))
+    assert found["dataset"] == "digits:test[pooled]"
+    real = {(row["model"], row["step"], row["layer"]): row for row in found["probes"] if row["labels"] == "real"}
+    layers = {("convnets:convnet", None): 3, ("tiny-vision", 0): 5, ("tiny-vision", 200): 5}
+    assert set(real) == {(*who, layer) for who, count in layers.items() for layer in range(count)}
+    assert {row["n_train"] + row["n_test"] for row in real.values()} == {360}
+    before, after = (max(row["auroc"] for at, row in real.items() if at[1] == step) for step in (0, 200))
+    assert after > before > 0.7
+    assert {(row["model"], row["step"]) for row in found["location"]} == set(layers)
+    assert {row["between"] for row in found["agreement"]} == {"steps"}  # no two members at one step, no two seeds
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -129,6 +129,27 @@ def runs(connection):
     return [tuple(row) for row in connection.execute(text("select run_id, checkpoint_id from runs order by 1"))]
 
 
+def test_the_version_of_concepts_keeps_the_comparisons_that_were_and_takes_back_those_of_new_kinds(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0015")
+        for between in ("members", "steps"):
+            connection.execute(text(AN_AGREEMENT.format(between=between)))
+        command.downgrade(migrating.configuration(connection), "-1")
+        assert connection.execute(text("select between, cosine from concept_agreements")).all() == [("members", 0.5)]
+        command.upgrade(migrating.configuration(connection), "0015")
+        kept = connection.execute(text("select between, cosine, other_concept_id from concept_agreements")).all()
+        assert kept == [("members", 0.5, None)]
+        command.downgrade(migrating.configuration(connection), "-1")
+        with pytest.raises(DBAPIError, match="CHECK"):
+            connection.execute(text(AN_AGREEMENT.format(between="steps")))
+
+
+AN_AGREEMENT = """insert into concept_agreements by name select 'c' as concept_id, '{between}' as between, 'a' as checkpoint_a,
+'b' as checkpoint_b, 1 as layer, 0 as seed_a, 0 as seed_b, 'all' as positions, 5 as folds, 'r' as run_id, 0.5 as cosine,
+9 as places"""
+
+
 def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path):
     store = open_store(tmp_path / "store", 5)
     with altering(store) as connection:

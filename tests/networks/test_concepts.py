@@ -83,6 +83,30 @@ def test_a_json_file_labels_items_in_each_of_its_forms(body, tmp_path):
     assert found.concept.items == (3 if body.startswith("{") else 6)
 
 
+@pytest.mark.parametrize("listed", ["ids", "booleans", "object"])
+def test_a_json_file_of_a_whole_source_labels_the_items_of_each_split(listed, tmp_path):
+    whole = open_dataset("digits").column("label")
+    even = {item: label % 2 == 0 for item, label in whole.items()}
+    bodies = {
+        "ids": [item for item in even if even[item]],
+        "booleans": [even[item] for item in sorted(even)],
+        "object": even,
+    }
+    (tmp_path / "even.json").write_text(json.dumps(bodies[listed]))
+    for split in ("digits:train", "digits:test"):
+        items = open_dataset(split)
+        found = find_concept(f"even=json:{tmp_path / 'even.json'}", items)
+        assert found.labels.values == {item: even[item] for item in items.item_ids}
+
+
+def test_an_item_that_no_split_has_is_refused(tmp_path):
+    (tmp_path / "marks.json").write_text("[0, 1797]")
+    with pytest.raises(
+        BadInput, match="has a label for item 1797, which digits:test does not have: its items are 0 to 1796"
+    ):
+        find_concept(f"json:{tmp_path / 'marks.json'}", open_dataset("digits:test"))
+
+
 def test_a_token_is_positive_where_the_string_ends_and_a_regex_where_it_covers_the_last_character(tmp_path):
     (tmp_path / "one.txt").write_text("the lathe, the 12 rows 345")
     items = open_dataset(str(tmp_path / "one.txt"))

@@ -87,6 +87,7 @@ def test_the_removal_curve_starts_every_line_at_nothing_taken_with_bars_that_end
     assert top["x"][1] > found["random"]["x"][1]  # beside each other
     assert lines(figures[f"What the networks are trained for: {NAME}"])["top"]["y"] == pytest.approx([0.75] * 2)
     assert f"Where the concept sits: its centre of gravity: {NAME}" in figures
+    assert "Does the concept move, fall to chance, is it spread over other items too?" in page.path.read_text()
 
 
 def test_what_is_not_known_has_no_bar_and_no_band():

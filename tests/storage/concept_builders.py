@@ -7,13 +7,14 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 from store_builders import DATASET, FACTS, a_checkpoint, a_run, a_site, an_entry
 
 from service.storage.attribution_rows import About, Attributed, Extreme, Quality, Retrained, record_attributions
 from service.storage.attribution_scores import StoredScores
 from service.storage.concept_rows import record_probes
-from service.storage.rows import record
+from service.storage.rows import record_tables, rows_of
 from service.subjects import Concept, Dataset, content_id
 
 CONCEPT = Concept("loop", "classes:0,6,8,9", DATASET.name, "c" * 16, 100, 40)
@@ -30,17 +31,19 @@ def a_picture(seed=0):
     return f"data:image/png;base64,{base64.b64encode(sink.getvalue()).decode()}"
 
 
-def probes_of(checkpoint, accuracy=0.9):
-    """Probes of two layers with their control, by two seeds."""
+def probes_of(checkpoint, accuracy=0.9, share=0.2):
+    """Probes of two layers with their control, by two seeds: `accuracy` is the last layer's, or that of both; half of their
+    weights lie in a `share` of the dimensions."""
+    accuracies = accuracy if isinstance(accuracy, tuple) else (accuracy - 0.1, accuracy)
     shared = {"positions": "all", "penalty": "l2", "strength": 1.0, "folds": 5, "n_train": 80, "n_test": 20}
     shared |= {"balanced_accuracy": 0.8, "chance": 0.6, "positives": 0.4, "auroc": 0.8, "nonzero": 8, "converged": True}
-    shared |= {"share_of_weights_50": 0.2, "share_of_weights_90": 0.6, "checkpoint_id": checkpoint.checkpoint_id}
+    shared |= {"share_of_weights_50": share, "share_of_weights_90": 0.6, "checkpoint_id": checkpoint.checkpoint_id}
     return [
         shared
         | {"site_id": a_site(layer, checkpoint).site_id, "seed": seed, "labels": labels, "accuracy": value + seed / 50}
         for layer in (0, 1)
         for seed in (0, 1)
-        for labels, value in (("real", accuracy - 0.1 * (1 - layer)), ("shuffled", 0.55))
+        for labels, value in (("real", accuracies[layer]), ("shuffled", 0.55))
     ]
 
 
@@ -51,16 +54,23 @@ def agreement_of(checkpoint):
     return found | {"margin_correlation": 0.95, "places": 100}
 
 
+def record_together(store, entries):
+    """Record the sites of many checkpoints as one run: a transaction, not one a checkpoint."""
+    found = [rows_of(replace(entry, results=[], loss=None)) for entry in entries]
+    tables = {name: pa.concat_tables([one.tables[name] for one in found]) for name in found[0].tables}
+    record_tables(store, found[0].run_id, tables)
+
+
 def record_members(store, members, concept=CONCEPT):
-    """Record probes of checkpoints: (checkpoint, ensemble, accuracy of the last layer)."""
-    for checkpoint, _, _ in members:
-        record(store, replace(an_entry(store, checkpoint=checkpoint), results=[], loss=None))
+    """Record probes of checkpoints: (checkpoint, ensemble, accuracy of the last layer or of both, share of the weights)."""
+    members = [(*one, 0.2)[:4] for one in members]
+    record_together(store, [an_entry(store, checkpoint=checkpoint) for checkpoint, *_ in members])
     tables = {
-        "concept_probes": [row for checkpoint, _, accuracy in members for row in probes_of(checkpoint, accuracy)],
+        "concept_probes": [row for checkpoint, _, *found in members for row in probes_of(checkpoint, *found)],
         "concept_ensembles": [
-            {"ensemble": ensemble, "checkpoint_id": checkpoint.checkpoint_id} for checkpoint, ensemble, _ in members
+            {"ensemble": ensemble, "checkpoint_id": checkpoint.checkpoint_id} for checkpoint, ensemble, *_ in members
         ],
-        "concept_agreements": [agreement_of(checkpoint) for checkpoint, _, _ in members],
+        "concept_agreements": [agreement_of(checkpoint) for checkpoint, *_ in members],
     }
     record_probes(store, a_run(members[0][0], 200, experiment="probe_concepts"), concept, tables)
 
