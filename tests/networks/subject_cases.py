@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from service.networks.batches import padded
-from service.networks.datasets import TokenWindow
 from service.networks.edit_cases import NOT_ASKED, Cases
 from service.networks.image_training import small_vision_network
 from service.networks.loading import Network
+from service.networks.token_windows import TokenWindow
 from service.networks.vision import VisionNetwork, described
 from service.subjects import Checkpoint
 
