@@ -192,7 +192,7 @@ def study_generalisation(
     networks: Place = "isoscope-networks",
     quick: bool = False,
     seeds: Count | None = None,
-    dataset: str = "cued-sentences",
+    dataset: str | None = None,
     texts: Count | None = None,
     device: str = "auto",
     trust_remote_code: bool = False,
@@ -212,7 +212,7 @@ def study_generalisation(
         networks: The folder where its own networks are trained and kept.
         quick: Fewer fine-tunings.
         seeds: Fine-tunings that it makes.
-        dataset: The texts that the states are of.
+        dataset: The texts that the states are of; the file out of distribution, else cued-sentences.
         texts: How many of them are read.
         device: cuda, cpu or auto.
         trust_remote_code: Run code that a model's repository brings.

@@ -47,26 +47,26 @@ WIDTH_DEPTH = (
         "order by width, layers, model, positions, without_top",
     ),
     (
-        "2. When during training does it form?",
-        "select model, step, round(adjacent, 3) as adjacent, round(distant, 3) as distant, largest_block, layers\n"
+        "2. When during training does it form? With and without top principal components",
+        "select model, without_top, step, round(adjacent, 3) as adjacent, round(distant, 3) as distant, largest_block, layers\n"
         "from lab.block_structure where model in ({models}) and dataset = {dataset} and measure = 'linear_cka'\n"
-        "  and positions = 'not-first' and without_top = 0 order by width, layers, model, step",
+        "  and positions = 'not-first' order by width, layers, model, without_top, step",
     ),
     (
         "3. When do the layers become what they are at the end? Similarity of each layer to itself at the last step",
-        "select model_a as model, step_a as step, round(avg(value), 3) as to_the_end, round(min(value), 3) as least\n"
+        "select model_a as model, without_top, step_a as step, round(avg(value), 3) as to_the_end,\n"
+        "       round(min(value), 3) as least\n"
         "from lab.network_dissimilarity\n"
         "where model_a = model_b and model_a in ({models}) and dataset = {dataset} and layer_a = layer_b and step_a < step_b\n"
-        "  and measure = 'linear_cka_debiased' and positions = 'not-first' and without_top = 0\n"
-        "group by all order by model, step",
+        "  and measure = 'linear_cka_debiased' and positions = 'not-first' group by all order by model, without_top, step",
     ),
     (
         "4. Which sizes are alike? The mean over layers of the nearest layer's similarity",
-        "select model_a, model_b, round(avg(value), 3) as nearest, round(avg(null_mean), 3) as by_chance,\n"
+        "select model_a, model_b, without_top, round(avg(value), 3) as nearest, round(avg(null_mean), 3) as by_chance,\n"
         "       bool_and(monotone) as monotone, round(any_value(depth_correlation), 2) as depth_correlation\n"
         "from lab.nearest_layer where model_a in ({models}) and model_b in ({models}) and model_a <> model_b\n"
-        "  and dataset = {dataset} and measure = 'linear_cka_debiased' and positions = 'not-first' and without_top = 0\n"
-        "group by all order by nearest desc",
+        "  and dataset = {dataset} and measure = 'linear_cka_debiased' and positions = 'not-first'\n"
+        "group by all order by without_top, nearest desc",
     ),
 )
 GENERALISATION = (
@@ -221,7 +221,10 @@ def generalisation(
     quick: Quick = False,
     seeds: Annotated[int | None, typer.Option(min=1, help="Fine-tunings that are made.")] = None,
     networks: Networks = NETWORKS,
-    dataset: options.Dataset = "cued-sentences",
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="The texts that the states are of; the file out of distribution, else cued-sentences."),
+    ] = None,
     texts: options.Texts = None,
     device: options.Device = None,
     trust_remote_code: options.TrustRemoteCode = False,

@@ -17,6 +17,7 @@ from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
 from service.measures import Cloud, PairMeasure, find_pair
 from service.measures.all_pairs import Compared, all_pairs
+from service.measures.declaration import differ
 from service.measures.pairing import common_places, without_top
 from service.networks.checkpoints import CheckpointSource, Network
 from service.networks.datasets import Items
@@ -134,11 +135,15 @@ class Comparer:
             return Outcome(pair.label, self.items.dataset.name, 0, 0, None, 0.0)
         first, second = (self.summaries(source) for source in (pair.first, pair.second))
         results: list[PairResult] = []
-        warning, pairs = None, 0
+        warnings: dict[str | None, None] = {}
+        pairs = 0
         for positions, measures in lacking.items():
             tell(Progress("compare", f"{pair.label}: {positions}", len(results), None, "rows"))
             clouds = paired_clouds(first, second, positions, self.comparison.without_top)
-            warning = warning or too_few_points(*clouds, measures)
+            for summaries, side in zip((first, second), clouds, strict=True):
+                warnings[constant_layers(summaries, side)] = None
+            if not pairs:  # once: the filters differ by few points
+                warnings[too_few_points(*clouds, measures)] = None
             pairs = max(pairs, len(clouds[0][0].points))
             results += self._results(first, second, clouds, positions, measures)
         measured = time.perf_counter() - started
@@ -148,6 +153,7 @@ class Comparer:
         identity = pair.first.checkpoint.checkpoint_id
         found = Findings(run, identity, self.items.dataset.name, tables, asked)
         record_findings(self.store, found, self.on_wait, shared=("run_id",))
+        warning = "; ".join(one for one in warnings if one) or None
         return Outcome(pair.label, self.items.dataset.name, len(results), pairs, warning, measured)
 
     def summaries(self, source: CheckpointSource) -> list[Summary]:
@@ -245,11 +251,24 @@ def paired_clouds(
 
 def too_few_points(first: Sequence[Cloud], second: Sequence[Cloud], measures: Sequence[PairMeasure]) -> str | None:
     """What to beware of where there are no more points than dimensions, None where there are."""
-    points, width = len(first[0].points), max(cloud.points.shape[1] for cloud in (*first, *second))
-    inflated = [measure.name for measure in measures if measure.inflated_by_width]
-    if points > width or not inflated:
+    points = len(first[0].points)
+    widths = [max(cloud.points.shape[1] for cloud in side) for side in (first, second)]
+    found = {measure.name: measure.too_wide(points, *widths) for measure in measures}
+    inflated = {name: too_wide for name, too_wide in found.items() if too_wide}
+    if not inflated:
         return None
-    return f"{points} common places for {width} dimensions: {', '.join(inflated)} take unrelated networks for alike"
+    dimensions = next(iter(inflated.values()))
+    return (
+        f"{points} common places for {dimensions} dimensions: {', '.join(inflated)} take unrelated networks for alike"
+    )
+
+
+def constant_layers(summaries: Sequence[Summary], clouds: Sequence[Cloud]) -> str | None:
+    """The layers of which nothing can be said since all of their states are the same, None where there are none."""
+    layers = [str(one.site.layer) for one, cloud in zip(summaries, clouds, strict=True) if not differ(cloud)]
+    if not layers:
+        return None
+    return f"states of {summaries[0].site.checkpoint.label} do not differ at layers {', '.join(layers)}: no value there"
 
 
 def _result(one: Compared, first: Sequence[Summary], second: Sequence[Summary], variant: str) -> PairResult:

@@ -129,10 +129,11 @@ def asked_generalisation(
     outside: str | None = None,
     classes: Sequence[str] = (),
     stands_for: Sequence[int] = (),
-    dataset: str = NAME,
+    dataset: str | None = None,
     texts: int | None = None,
 ) -> GeneralisationQuestion:
-    """The study as a command line or a deployment asks for it. Raises BadInput, UnknownName."""
+    """The study as a command line or a deployment asks for it; states are of the texts out of distribution where no dataset is
+    named. Raises BadInput, UnknownName."""
     if bool(inside) != bool(outside):
         raise BadInput("--in-distribution and --out-of-distribution are files of labelled texts: give both or neither")
     study = QUICK if quick else GeneralisationStudy()
@@ -142,7 +143,7 @@ def asked_generalisation(
     if stands_for:  # what is right depends on it
         chosen = f"[stands-for={','.join(map(str, stands_for))}]"
         inner, outer = (replace(texts, name=texts.name + chosen) for texts in (inner, outer))
-    items = open_dataset(dataset, sample=study.sample, choice=Choice(texts=study.texts))
+    items = open_dataset(dataset or outer.dataset or NAME, sample=study.sample, choice=Choice(texts=study.texts))
     return GeneralisationQuestion(study, inner, outer, items, tuple(stands_for))
 
 

@@ -21,13 +21,16 @@ MEASURES = ("linear_cka", "linear_cka_debiased", "procrustes_angular")
 
 @dataclass(frozen=True)
 class WidthDepthStudy:
-    """Sizes (width, depth) that are trained on the same text in the same order, and the steps at which they are compared."""
+    """Sizes (width, depth) that are trained on the same text in the same order, and the steps at which they are compared.
+    `taken_out` is the most top principal components that are taken out across sizes and steps; within a last checkpoint it is
+    as many as can be."""
 
     sizes: tuple[tuple[int, int], ...] = ((32, 4), (64, 2), (64, 4), (64, 8), (128, 4), (128, 8), (256, 4))
     steps: int = 1024
     at: tuple[int, ...] = (0, 16, 64, 256, 1024)
     sample: int = DEFAULT_SAMPLE
     permutations: int = 20
+    taken_out: int = MOST_TAKEN_OUT
 
     @property
     def networks(self) -> dict[str, SmallNetwork]:
@@ -48,19 +51,30 @@ class WidthDepthStudy:
     def comparisons(
         self, families: Sequence[Sequence[CheckpointSource]], comparer: Comparer
     ) -> list[tuple[PairOfNetworks, Comparer]]:
-        """Each network's last checkpoint against itself, with and without its top principal components; two networks' last
-        against each other; and each earlier checkpoint against itself and against the last."""
+        """Each network's last checkpoint against itself; two networks' last against each other; and each earlier checkpoint
+        against itself and against the last: all with and without the top principal components."""
         lasts = [family[-1] for family in families]
-        asked = [(PairOfNetworks(last, last), taken) for taken in range(MOST_TAKEN_OUT + 1) for last in lasts]
-        asked += [(PairOfNetworks(*pair), 0) for pair in combinations(lasts, 2)]
+        within = [PairOfNetworks(last, last) for last in lasts]
+        others = [PairOfNetworks(*pair) for pair in combinations(lasts, 2)]
         for family in families:
             for earlier in family[:-1]:
-                asked += [(PairOfNetworks(earlier, earlier), 0), (PairOfNetworks(earlier, family[-1]), 0)]
-        return [(pair, _without_top(comparer, taken)) for pair, taken in asked]
+                others += [PairOfNetworks(earlier, earlier), PairOfNetworks(earlier, family[-1])]
+        asked = [(within, MOST_TAKEN_OUT), (others, self.taken_out)]
+        return [
+            (pair, _without_top(comparer, taken))
+            for pairs, most in asked
+            for taken in range(most + 1)
+            for pair in pairs
+        ]
 
 
 QUICK = WidthDepthStudy(
-    sizes=((32, 4), (64, 2), (64, 4), (64, 8), (128, 4)), steps=256, at=(0, 16, 64, 256), sample=2048, permutations=10
+    sizes=((32, 4), (64, 2), (64, 4), (64, 8), (128, 4)),
+    steps=256,
+    at=(0, 16, 64, 256),
+    sample=2048,
+    permutations=10,
+    taken_out=1,
 )
 
 

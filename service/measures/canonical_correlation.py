@@ -46,6 +46,8 @@ def pwcca(cross: Cross) -> Estimate:
 
     Formula: sum_i w_i rho_i / sum_i w_i, w_i = sum_j |<h_i, x_j>|, h_i the canonical variates of the first cloud, x_j its
     coordinates: a rotation of the first cloud changes the weights. 0 to 1; not symmetric. Undefined as `mean_cca`.
+    The authors' code (google/svcca, pwcca.py) weights by the cloud of fewer dimensions, whichever it is, and by variates to
+    which the coordinates' means were added again before they are made orthonormal (QR); here they are centred, as in the paper.
     Source: Morcos et al. 2018, https://arxiv.org/abs/1806.05759
     """
     lacking = _too_few(cross, cross.a.rank, cross.b.rank)
@@ -76,8 +78,9 @@ PAIR_MEASURES = (
         "Hotelling 1936; Raghu et al. 2017, arXiv:1706.05806",
         unit="correlation",
         invariant_to=ANY_LINEAR_MAP,
+        whitens=True,
     ),
-    linear("svcca", svcca, "Raghu et al. 2017, arXiv:1706.05806", unit="correlation"),
+    linear("svcca", svcca, "Raghu et al. 2017, arXiv:1706.05806", unit="correlation", whitens=True),
     linear(
         "pwcca",
         pwcca,
@@ -85,5 +88,6 @@ PAIR_MEASURES = (
         unit="correlation",
         symmetric=False,
         invariant_to=frozenset({"translation", "scaling", "permutation"}),
+        whitens=True,
     ),
 )

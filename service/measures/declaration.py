@@ -87,7 +87,8 @@ class PairMeasure:
     the first one's points then stand. `of_cross`, where there is one, takes the product of the two clouds' orthonormal
     bases, which all measures of its kind share. `invariant_to` names transformations of either cloud (translation,
     rotation, scaling, invertible) or of both (permutation of the points) that leave the value as it is.
-    `inflated_by_width` says that unrelated clouds seem the more alike the fewer points there are to a dimension.
+    `inflated_by_width` says that unrelated clouds seem the more alike the fewer points there are to a dimension; one that
+    `whitens` takes each direction for as good as another, so that it is to be reckoned with up to the sum of both widths.
     """
 
     name: str
@@ -103,6 +104,7 @@ class PairMeasure:
     prepare: Callable[[Cloud], Any]
     compare: Callable[[Any, Any, Tensor | None], Estimate]
     of_cross: Callable[[Any], Estimate] | None = None
+    whitens: bool = False
     subject: ClassVar[str] = "pair"
     std_error: ClassVar[str] = "none; the null's standard deviation stands beside it"
 
@@ -123,11 +125,16 @@ class PairMeasure:
 
     def warned(self, found: Estimate, a: Cloud, b: Cloud) -> Estimate:
         """The estimate, with a note where there are too few points for the widths and that moves it."""
-        points, width = len(a.points), max(a.points.shape[1], b.points.shape[1])
-        if not self.inflated_by_width or points > width or found.note:
+        widths = self.too_wide(len(a.points), a.points.shape[1], b.points.shape[1])
+        if not widths or found.note:
             return found
-        note = f"{points} points for {width} dimensions: unrelated clouds seem alike"
-        return replace(found, note=note)
+        return replace(found, note=f"{len(a.points)} points for {widths} dimensions: unrelated clouds seem alike")
+
+    def too_wide(self, points: int, width_a: int, width_b: int) -> str | None:
+        """The widths for which there are too few points, None where there are enough or they do not move the value."""
+        if not self.inflated_by_width or points > max(width_a, width_b) + self.whitens * min(width_a, width_b):
+            return None
+        return str(max(width_a, width_b)) if points <= max(width_a, width_b) else f"{width_a} + {width_b}"
 
 
 def refuse_or_lack(a: Cloud, b: Cloud) -> str | None:
@@ -136,13 +143,13 @@ def refuse_or_lack(a: Cloud, b: Cloud) -> str | None:
         raise BadShape(f"a pair needs the same points twice; got {len(a.points)} and {len(b.points)}")
     if len(a.points) < FEWEST_PAIRS:
         return f"needs at least {FEWEST_PAIRS} pairs; there are {len(a.points)}"
-    constant = [name for name, cloud in (("first", a), ("second", b)) if not _differ(cloud)]
+    constant = [name for name, cloud in (("first", a), ("second", b)) if not differ(cloud)]
     if constant:
         return f"the {len(a.points)} points of the {' and the '.join(constant)} cloud do not differ"
     return None
 
 
-def _differ(cloud: Cloud) -> bool:
+def differ(cloud: Cloud) -> bool:
     """Whether the points differ by more than rounding."""
     if "differ" not in cloud.cache:
         points = centred_points(cloud.points)

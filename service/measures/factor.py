@@ -134,6 +134,7 @@ def linear(
     larger_is_more_alike: bool = True,
     invariant_to: frozenset[str] = ANY_ROTATION,
     inflated_by_width: bool = True,
+    whitens: bool = False,
 ) -> PairMeasure:
     """A measure of pairs that needs nothing but the two clouds' factors and their product."""
 
@@ -154,4 +155,5 @@ def linear(
         factor,
         compare,
         of_cross,
+        whitens,
     )

@@ -44,6 +44,7 @@ PAIR_MEASURES = tuple(
         unit="share of variance",
         symmetric=False,
         invariant_to=frozenset({"translation", "rotation", "scaling", "permutation"}),
+        whitens=True,
     )
     for of_cross in (linear_regression, linear_regression_reverse)
 )

@@ -53,6 +53,7 @@ PAIR_MEASURES = (
         unit="radians",
         upper=math.pi / 2,
         larger_is_more_alike=False,
+        whitens=True,
         invariant_to=ANY_LINEAR_MAP,
     ),
     linear(
@@ -62,5 +63,6 @@ PAIR_MEASURES = (
         unit="radians",
         upper=math.pi / 2,
         larger_is_more_alike=False,
+        whitens=True,
     ),
 )

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from service.errors import BadInput, NetworkMismatch
 from service.networks.coordinated_sample import coordinated_sample
-from service.networks.datasets import TokenWindow
 from service.networks.streamed_moments import CLASSES
+from service.networks.token_windows import TokenWindow
 from service.results import SampledTokens
 
 CPU_BATCH = 8  # windows
@@ -24,7 +24,7 @@ CPU_BATCH = 8  # windows
 class Batch:
     """Windows padded on the right to one length, on the network's device.
 
-    `inputs` are token ids and attention mask. Rows count the batch's tokens, padding too, window after window:
+    `inputs` are what `padded` gives. Rows count the batch's tokens, padding too, window after window:
     `members` are those of each of `CLASSES`, `sampled` those of the sample's tokens, whose places in the sample are `slots`.
     """
 
@@ -98,14 +98,19 @@ class Batches:
 
 
 def padded(windows: Sequence[TokenWindow], pad_id: int, device: torch.device) -> dict[str, Tensor]:
-    """Token ids and attention mask, both (windows, length of the longest)."""
+    """Token ids and attention mask, both (windows, length of the longest), and of pairs of texts the token types."""
     length = max(len(window) for window in windows)
     ids = torch.full((len(windows), length), pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
+    mask, types = torch.zeros_like(ids), torch.zeros_like(ids)
     for row, window in enumerate(windows):
         ids[row, : len(window)] = torch.from_numpy(window.token_ids)
         mask[row, : len(window)] = 1
-    return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+        if window.token_types is not None:
+            types[row, : len(window)] = torch.from_numpy(window.token_types)
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if any(window.token_types is not None for window in windows):
+        inputs["token_type_ids"] = types
+    return {name: values.to(device) for name, values in inputs.items()}
 
 
 def class_rows(windows: Sequence[TokenWindow]) -> list[Int[Tensor, " members"]]:

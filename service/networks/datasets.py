@@ -17,6 +17,7 @@ from service.networks.coordinated_sample import mixed
 from service.networks.image_datasets import ImageItems, open_images
 from service.networks.text_columns import Columns, column_by_item
 from service.networks.text_sources import BUILT_IN, RANDOM, Documents, find_documents
+from service.networks.token_windows import TokenWindow, tokenised
 from service.subjects import Dataset
 
 DEFAULT_WINDOW = 512  # characters
@@ -24,21 +25,6 @@ DEFAULT_WINDOWS = 128
 DEFAULT_SAMPLE = 4096  # states kept of each layer
 LARGEST_SAMPLE = 20_000  # states kept of each layer where texts and their length are given, and no sample
 RANDOM_LENGTH = 128  # tokens in a window of random ones: what 512 characters of English come to
-
-
-@dataclass(frozen=True, eq=False)
-class TokenWindow:
-    """The tokens of one window. All arrays have one entry a token; `char_end` is where it ends in the window's text. With
-    `last_alone` the states of its last token alone are kept."""
-
-    item_id: int
-    token_ids: NDArray[np.int64]
-    char_end: NDArray[np.int64]
-    special: NDArray[np.bool_]
-    last_alone: bool = False
-
-    def __len__(self) -> int:
-        return len(self.token_ids)
 
 
 @dataclass(frozen=True)
@@ -105,7 +91,8 @@ class Items(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class TextWindows:
-    """Windows of text in their seeded order; the first of them, or as many as `tokens` tokens need, are read."""
+    """Windows of text in their seeded order; the first of them, or as many as `tokens` tokens need, are read. `seconds` is for
+    pairs of texts, by item: the character at which the second one starts."""
 
     dataset: Dataset
     texts: tuple[tuple[int, str], ...]
@@ -113,6 +100,7 @@ class TextWindows:
     choice: Choice = USUAL
     origins: tuple[int, ...] = ()
     columns: Columns | None = None
+    seconds: tuple[int, ...] = ()
 
     @property
     def item_ids(self) -> Sequence[int]:
@@ -132,12 +120,18 @@ class TextWindows:
         if self.choice.fixes_tokens:
             return self._chosen_windows(tokenizer, max_length)
         limit = len(self.texts) if self.tokens else DEFAULT_WINDOWS
-        found = (tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts[:limit])
-        return _enough((window for window in found if len(window)), self.tokens, self.dataset.name)
+        found = self._tokenised(self.texts[:limit], tokenizer, max_length)
+        return _enough(found, self.tokens, self.dataset.name)
 
     def stream(self, tokenizer: Any, max_length: int | None = None) -> Iterator[TokenWindow]:
         """Every window in the seeded order, whatever was chosen to be read, each tokenised when it is asked for."""
-        found = (tokenised(tokenizer, item_id, text, max_length) for item_id, text in self.texts)
+        return self._tokenised(self.texts, tokenizer, max_length)
+
+    def _tokenised(
+        self, texts: Sequence[tuple[int, str]], tokenizer: Any, longest: int | None
+    ) -> Iterator[TokenWindow]:
+        starts = dict(enumerate(self.seconds))
+        found = (tokenised(tokenizer, item, text, longest, starts.get(item)) for item, text in texts)
         return (window for window in found if len(window))
 
     def _chosen_windows(self, tokenizer: Any, max_length: int | None) -> list[TokenWindow]:
@@ -145,7 +139,7 @@ class TextWindows:
         length, wanted = self.choice.length, self.choice.texts or DEFAULT_WINDOWS
         if length and max_length and length > max_length:
             raise BadInput(f"{length} tokens of each text were asked for, and the network reads {max_length} at most")
-        found = (tokenised(tokenizer, item_id, text, length or max_length) for item_id, text in self.texts)
+        found = self._tokenised(self.texts, tokenizer, length or max_length)
         kept = list(islice((window for window in found if len(window) >= (length or 1)), wanted))
         if len(kept) < (self.choice.texts or 1):
             least = f" of {length} tokens or more" if length else ""
@@ -237,7 +231,10 @@ def open_dataset(
         images = open_images(name, suffix, choice, tokens=tokens, window=window, sample=sample)
         if images is not None:
             return images
-    return _text_windows(find_documents(name), suffix, window or DEFAULT_WINDOW, tokens, choice)
+    documents = find_documents(name)
+    if documents.seconds and window:
+        raise BadInput(f"{documents.name} is of pairs of texts, which are read whole: leave --window out")
+    return _text_windows(documents, suffix, window or DEFAULT_WINDOW, tokens, choice)
 
 
 def _text_windows(
@@ -248,7 +245,7 @@ def _text_windows(
     origins: list[int] = []
     for number, text in enumerate(documents.texts):
         digest.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
-        pieces = [piece for piece in _cut(text, window) if piece.strip()]
+        pieces = [piece for piece in ([text] if documents.seconds else _cut(text, window)) if piece.strip()]
         # taken away after the cut, so that a window is the same item with and without
         cut += pieces if choice.punctuation else [without_punctuation(piece) for piece in pieces]
         origins += [number] * len(pieces)
@@ -265,7 +262,7 @@ def _text_windows(
         split=documents.split,
         licence=documents.licence,
     )
-    return TextWindows(dataset, texts, tokens, choice, tuple(origins), documents.columns)
+    return TextWindows(dataset, texts, tokens, choice, tuple(origins), documents.columns, documents.seconds)
 
 
 def without_punctuation(text: str) -> str:
@@ -275,16 +272,6 @@ def without_punctuation(text: str) -> str:
 
 def _cut(text: str, window: int) -> Iterator[str]:
     return (text[start : start + window] for start in range(0, len(text), window))
-
-
-def tokenised(tokenizer: Any, item_id: int, text: str, longest: int | None) -> TokenWindow:
-    """A text as the tokenizer has it, with its own special tokens, cut to `longest` tokens."""
-    told = tokenizer(text, return_offsets_mapping=True, truncation=bool(longest), max_length=longest, verbose=False)
-    ids = np.array(told["input_ids"], dtype=np.int64)
-    special = np.isin(ids, tokenizer.all_special_ids)
-    ends = np.array([end for _, end in told["offset_mapping"]], dtype=np.int64).reshape(len(ids))
-    trailing = special & (ends == 0) & (np.maximum.accumulate(ends) > 0)
-    return TokenWindow(item_id, ids, np.where(trailing, len(text), ends), special)
 
 
 def _enough(found: Iterator[TokenWindow], tokens: int | None, name: str) -> list[TokenWindow]:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from service.errors import BadInput, NetworkMismatch
 from service.networks.batches import CPU_BATCH, padded
-from service.networks.datasets import Items, TextWindows, TokenWindow
+from service.networks.datasets import Items, TextWindows
 from service.networks.loading import Network
+from service.networks.token_windows import TokenWindow
 
 CUDA_BATCH = 64  # windows
 

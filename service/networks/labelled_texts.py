@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import BadInput, UnknownName
+from service.networks.text_columns import PAIR
 
 COLUMNS = (("text", "text_pair", "label"), ("premise", "hypothesis", "label"), ("sentence1", "sentence2", "gold_label"))
 
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Texts with their classes, counted from 0; `seconds` are the second texts of pairs."""
+    """Texts with their classes, counted from 0; `seconds` are the second texts of pairs. `dataset` is the name under which
+    their states can be read, where they are of a file."""
 
     name: str
     texts: tuple[str, ...]
     labels: tuple[int, ...]
     seconds: tuple[str, ...] | None = None
+    dataset: str | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -53,7 +56,13 @@ def read_labelled(place: str, classes: Sequence[str] = ()) -> LabelledTexts:
         said = f"label {error}" if isinstance(error, ValueError) else f"no {error}"
         raise BadInput(f"{path} has a row with {said}: give --classes with the names of all classes") from error
     digest = hashlib.sha256(repr((texts, seconds, labels)).encode()).hexdigest()[:8]
-    return LabelledTexts(f"{path.name}@{digest}", texts, labels, seconds)
+    return LabelledTexts(
+        f"{path.name}@{digest}",
+        texts,
+        labels,
+        seconds,
+        f"{path}:{first}{PAIR}{second}" if seconds else f"{path}:{first}",
+    )
 
 
 def _class(given: Any, classes: Sequence[str]) -> int:

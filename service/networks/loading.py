@@ -110,6 +110,9 @@ def load_network(
     _check_tokenizer(found.tokenizer, location)
     module, config = found.module.to(place).eval(), found.config
     module.config.use_cache = False  # one pass needs no memory of keys and values
+    if getattr(config, "type_vocab_size", 0) < 2:  # a tokenizer may give what the network was not made for
+        names = found.tokenizer.model_input_names
+        found.tokenizer.model_input_names = [name for name in names if name != "token_type_ids"]
     text_config = config.get_text_config(decoder=True)
     blocks = find_blocks(module, text_config.num_hidden_layers, _probe(text_config, place))
     facts = NetworkFacts(

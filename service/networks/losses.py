@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from service.networks.coordinated_sample import mixed
-from service.networks.datasets import TokenWindow
+from service.networks.token_windows import TokenWindow
 from service.results import LossResult
 
 MASKED_SHARE = 0.15
@@ -80,9 +80,10 @@ def add_masked_tokens(
         hidden[place, : len(windows[row])] = hidden_tokens(windows[row])
     if not hidden.any():
         return
-    ids, mask = (inputs[name][rows] for name in ("input_ids", "attention_mask"))
+    given = {name: values[rows] for name, values in inputs.items()}
+    ids = given["input_ids"]
     where = torch.from_numpy(hidden).to(ids.device)
-    logits = module(input_ids=ids.masked_fill(where, mask_id), attention_mask=mask).logits
+    logits = module(**given | {"input_ids": ids.masked_fill(where, mask_id)}).logits
     loss.add(logits[where], ids[where])
 
 

@@ -14,12 +14,12 @@ from torch.nn.functional import cross_entropy
 from service.edit_results import Predictions
 from service.errors import BadInput
 from service.networks.batches import CPU_BATCH, padded
-from service.networks.datasets import TokenWindow, tokenised
 from service.networks.edit_cases import scores_of
 from service.networks.image_corruptions import corrupted
 from service.networks.loading import Network
 from service.networks.pictures import Pixels
 from service.networks.text_corruptions import corrupted_text
+from service.networks.token_windows import TokenWindow, tokenised
 from service.networks.vision import VisionNetwork
 
 Half = NDArray[np.int64]

@@ -16,9 +16,10 @@ from torch.nn.functional import cross_entropy
 
 from service.errors import BadInput
 from service.networks.coordinated_sample import mixed
-from service.networks.datasets import Items, TextWindows, TokenWindow
+from service.networks.datasets import Items, TextWindows
 from service.networks.stitch_maps import TRAINED, StitchMap, fitted_map, refuse_map
 from service.networks.stitches import Inputs, Stitch
+from service.networks.token_windows import TokenWindow
 from service.results import CurvePoint, StitchResult
 
 BATCH = 8  # windows a step

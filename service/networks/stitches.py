@@ -12,10 +12,10 @@ from torch import Tensor
 
 from service.errors import BadInput, NetworkMismatch
 from service.networks.batches import padded
-from service.networks.datasets import TokenWindow
 from service.networks.frozen import frozen
 from service.networks.loading import Network
 from service.networks.stitch_maps import StitchMap
+from service.networks.token_windows import TokenWindow
 
 Inputs = dict[str, Tensor]
 

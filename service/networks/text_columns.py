@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from service.errors import BadInput, UnknownName
 
+PAIR = "+"  # between the names of two columns that hold pairs of texts
+
 
 class Columns(Protocol):
     """Named columns beside the texts."""

@@ -11,12 +11,13 @@ import torch
 
 from service.errors import BadInput
 from service.networks.batches import padded
-from service.networks.datasets import TextWindows, TokenWindow, tokenised
+from service.networks.datasets import TextWindows
 from service.networks.edit_cases import NOT_ASKED, VALIDATION_SEED, Cases, CaseSets, Unrelated
 from service.networks.edit_tasks import Prompt, Task
 from service.networks.loading import Network
 from service.networks.robustness import item_seed
 from service.networks.text_corruptions import corrupted_text
+from service.networks.token_windows import TokenWindow, tokenised
 
 PIECE = 40  # characters of a text before a prompt, at most
 FEWEST = 12

@@ -13,7 +13,7 @@ from typing import Any
 
 from service.errors import BadInput, UnknownName
 from service.networks import cued_sentences
-from service.networks.text_columns import Columns, HubColumns, columns_of_file
+from service.networks.text_columns import PAIR, Columns, HubColumns, columns_of_file
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 SUFFIXES = (".txt", ".md", ".rst")
@@ -24,7 +24,8 @@ SHORTEST = 200  # characters of a docstring that is worth reading
 @dataclass(frozen=True)
 class Documents:
     """Texts with where they are from. `name` is the dataset's key in the store, before its options. `columns` are the other
-    columns of their file, where it has any."""
+    columns of their file, where it has any. `seconds` is of pairs of texts, which a space parts in `texts`: the character at
+    which each one's second text starts."""
 
     name: str
     source: str
@@ -33,6 +34,7 @@ class Documents:
     split: str | None = None
     licence: str | None = None
     columns: Columns | None = None
+    seconds: tuple[int, ...] = ()
 
 
 def python_reference() -> Documents:
@@ -78,7 +80,8 @@ OTHERS = ("digits", "a file or folder of text or images", "hf:name:config:split"
 
 
 def find_documents(name: str) -> Documents:
-    """The texts of a built-in name, ``hf:name:config:split``, a file, a folder, or ``file:column``.
+    """The texts of a built-in name, ``hf:name:config:split``, a file, a folder, or ``file:column``; pairs of texts of
+    ``file:column+column``.
 
     Raises UnknownName, BadInput (no text in it, no such column, not UTF-8).
     """
@@ -93,10 +96,19 @@ def find_documents(name: str) -> Documents:
     if not path.exists():
         raise UnknownName.of("dataset", name, [*BUILT_IN, RANDOM, *OTHERS])
     called = path.resolve().name if column == "text" else f"{path.resolve().name}:{column}"
-    texts = _texts_of(path, column)
+    first, _, second = column.partition(PAIR)
+    texts, seconds = _pairs_of(path, first, second) if second else (_texts_of(path, column), ())
     if not any(text.strip() for text in texts):
         raise BadInput(f"{path} has no text in it: give a file with text")
-    return Documents(called, str(path.resolve()), texts, columns=columns_of_file(path, column))
+    return Documents(called, str(path.resolve()), texts, columns=columns_of_file(path, first), seconds=seconds)
+
+
+def _pairs_of(path: Path, first: str, second: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The pairs of texts of two columns, and where in each the second one starts."""
+    left, right = _texts_of(path, first), _texts_of(path, second)
+    if len(left) != len(right) or columns_of_file(path, first) is None:
+        raise BadInput(f"{path} has not in every row a {first} and a {second}: pairs of texts need a file with both")
+    return tuple(f"{a} {b}" for a, b in zip(left, right, strict=True)), tuple(len(text) + 1 for text in left)
 
 
 def _texts_of(path: Path, column: str) -> tuple[str, ...]:

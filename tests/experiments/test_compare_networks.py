@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from service.errors import BadInput, UnknownName
 from service.experiments.compare_networks import Comparer, Comparison, PairOfNetworks, paired_clouds, too_few_points
@@ -206,7 +208,23 @@ def test_fewer_points_than_dimensions_are_warned_of_by_the_names_of_the_measures
         "40 common places for 64 dimensions: linear_cka, mean_cca take unrelated networks for alike"
     )
     assert too_few_points(*clouds, measures[1:2]) is None
-    assert too_few_points([Cloud(torch.randn(70, 64))], [Cloud(torch.randn(70, 8))], measures) is None
+    clouds = [Cloud(torch.randn(70, 64))], [Cloud(torch.randn(70, 8))]
+    assert too_few_points(*clouds, measures) == (
+        "70 common places for 64 + 8 dimensions: mean_cca take unrelated networks for alike"
+    )
+    assert too_few_points(*clouds, measures[:2]) is None
+    assert too_few_points([Cloud(torch.randn(73, 64))], [Cloud(torch.randn(73, 8))], measures) is None
+
+
+def test_a_network_whose_layers_are_constant_is_named_in_one_line(decoder_folder, byte_folder, tmp_path):
+    place = tmp_path / "silent" / "step64"
+    shutil.copytree(decoder_folder / "step64", place)
+    weights = load_file(place / "model.safetensors")
+    weights["gpt_neox.embed_in.weight"].zero_()
+    save_file(weights, place / "model.safetensors", metadata={"format": "pt"})
+    comparer = comparer_of(open_store(tmp_path / "store", 10), replace(FEW, measures=("linear_cka",)))
+    outcome = comparer.compare(pair_of(place.parent, byte_folder))
+    assert outcome.warning == "states of silent step64 do not differ at layers 0, 1, 2, 3, 4: no value there"
 
 
 def test_what_cannot_be_asked_is_named():

@@ -87,13 +87,18 @@ def test_sizes_are_compared_with_themselves_with_each_other_and_over_training(pr
     outcomes = study_width_depth(
         decoders[:2], ["step*"], quick=True, dataset=text, sample=256, store=str(place), device="cpu"
     )
-    assert len(outcomes) == 2 * 4 + 1 + 2 * 2
+    assert len(outcomes) == 2 * 4 + 2 * (1 + 2 * 2)
     store = Store(place, 20)
     blocks = ask(
         store, "select * from lab.block_structure where measure = 'linear_cka' and positions = 'all'"
     ).to_pylist()
     found = {(row["model"], row["step"], row["without_top"]) for row in blocks}
-    assert found == {(f"gelu-{n}", 12, k) for n in (0, 1) for k in range(4)} | {(f"gelu-{n}", 0, 0) for n in (0, 1)}
+    assert found == {(f"gelu-{n}", 12, k) for n in (0, 1) for k in range(4)} | {
+        (f"gelu-{n}", 0, k) for n in (0, 1) for k in (0, 1)
+    }
+    found = "select distinct model_a, step_a, model_b, step_b, without_top from lab.network_dissimilarity where {} order by all"
+    for others in ("model_a <> model_b", "model_a = model_b and step_a < step_b"):
+        assert {row["without_top"] for row in ask(store, found.format(others)).to_pylist()} == {0, 1}
     (row,) = (row for row in blocks if (row["model"], row["step"], row["without_top"]) == ("gelu-0", 12, 0))
     alike = ask(
         store,
@@ -127,6 +132,8 @@ def test_fine_tunings_are_judged_and_their_distance_to_the_best_is_set_against_i
     done = isoscope(*asked, store=tmp_path / "store")
     assert done.returncode == 0, done.stderr
     store = Store(tmp_path / "store", 20)
+    read = ask(store, "select distinct dataset from lab.network_dissimilarity")["dataset"].to_pylist()
+    assert read == ["out.jsonl[sample=1024,texts=100]"]  # those out of distribution
     judged = ask(store, "select * from lab.classifier_accuracies").to_pylist()
     assert len(judged) == 10
     assert {row["items"] for row in judged} == {200}

@@ -157,6 +157,18 @@ def test_fewer_points_than_dimensions_are_noted_where_they_move_the_value():
     assert find_pair("linear_cka").of(a, b).note == "30 points for 40 dimensions: unrelated clouds seem alike"
 
 
+WHITENING = "linear_regression linear_regression_reverse mean_cca pwcca shape_half_whitened shape_whitened svcca"
+
+
+def test_fewer_points_than_both_widths_together_are_noted_where_every_direction_counts_alike():
+    a, b = unrelated(100, 70, 70, 0)
+    noted = {name: find_pair(name).of(a, b).note for name in NAMES}
+    assert sorted(name for name, note in noted.items() if note) == WHITENING.split()
+    assert noted["pwcca"] == noted["svcca"] == "100 points for 70 + 70 dimensions: unrelated clouds seem alike"
+    a, b = unrelated(141, 70, 70, 0)
+    assert [name for name in NAMES if find_pair(name).of(a, b).note] == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float32, 1e-4), (torch.float16, 0.03)])
 def test_narrow_floats_give_the_value_of_wide_ones(name, dtype, within):

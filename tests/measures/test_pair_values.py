@@ -16,9 +16,11 @@ from service.measures.shape_metric import shape_metric
 
 # Of `golden_pair`, float64. linear_cka, linear_cka_debiased: ckatorch 1.0.3 (cka_base, unbiased); rbf_cka: the same, whose
 # median counts the diagonal too; procrustes, procrustes_angular: scipy.linalg.orthogonal_procrustes as in ReSi's
-# procrustes.py; mean_cca: scikit-learn CCA; rsa: scipy pdist with numpy and scipy correlations; mutual_knn: scikit-learn
-# NearestNeighbors; linear_regression: scikit-learn LinearRegression; shape: netrep's whiten and LinearMetric.score, in numpy,
-# on clouds of root mean square singular value 1; svcca, pwcca: covariances as in google/svcca, with its QR of the variates.
+# procrustes.py; mean_cca: scikit-learn CCA; rsa_pearson, rsa_spearman: scipy pdist with numpy and scipy correlations;
+# mutual_knn: scikit-learn NearestNeighbors; linear_regression and its reverse: scikit-learn LinearRegression; shape_whitened,
+# shape_half_whitened: netrep's whiten and LinearMetric.score, in numpy, on clouds of root mean square singular value 1; svcca,
+# pwcca: inverse roots of covariances in numpy as in google/svcca's cca_core.py, pwcca with the QR of its pwcca.py, of the first
+# cloud's centred variates; relative_cosine: scikit-learn cosine_similarity to the same anchors.
 REFERENCE = {
     "linear_cka": 0.40566319459916883,
     "linear_cka_debiased": 0.3914041319881949,

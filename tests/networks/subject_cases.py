@@ -10,11 +10,11 @@ import torch
 from service.networks.batches import padded
 from service.networks.causal_trace import subject_spread
 from service.networks.corrupted_runs import CorruptedRuns, mlps_of
-from service.networks.datasets import TokenWindow
 from service.networks.edit_cases import NOT_ASKED, Cases
 from service.networks.image_training import small_vision_network
 from service.networks.loading import Network
 from service.networks.subject_prompts import subject_prompts
+from service.networks.token_windows import TokenWindow
 from service.networks.vision import VisionNetwork, described
 from service.subjects import Checkpoint
 
