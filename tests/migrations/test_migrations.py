@@ -89,6 +89,24 @@ def test_the_second_version_keeps_the_runs_of_the_first_and_going_back_takes_onl
             connection.execute(text(A_RUN.format(run="new", checkpoint="null", more="")))
 
 
+A_STITCH = """insert into stitches by name select 'a' as checkpoint_a, 'b' as checkpoint_b, 1 as layer_a, 2 as layer_b,
+'d' as dataset, '{map}' as map, 0 as steps, 'r' as run_id, 0.5 as accuracy, 0.5 as accuracy_of_b, 9 as tokens, 1 as windows"""
+
+
+def test_a_store_with_stitches_keeps_them_and_going_back_takes_only_maps_that_were_not_known(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0014")
+        for name in ("identity", "procrustes"):
+            connection.execute(text(A_STITCH.format(map=name)))
+        command.downgrade(migrating.configuration(connection), "0010")
+        assert connection.execute(text("select map from stitches")).scalars().all() == ["identity"]
+        command.upgrade(migrating.configuration(connection), "0014")
+        assert connection.execute(text("select map, windows from stitches")).all() == [("identity", 1)]
+        with pytest.raises(DBAPIError, match="CHECK"):
+            connection.execute(text(A_STITCH.format(map="rotation")))
+
+
 A_RUN = """insert into runs by name select '{run}' as run_id, {checkpoint} as checkpoint_id, 'd' as dataset, 'x' as experiment,
 '{{}}' as parameters, '1' as code_version, 0 as seed, 'cpu' as device, now()::timestamp as started_at,
 now()::timestamp as finished_at{more}"""
