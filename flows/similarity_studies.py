@@ -35,7 +35,7 @@ select activation_a, activation_b, width, blocks, step, layer_a, layer_b, map,
        round(penalty_a_to_b, 4) as penalty_a_to_b,
        round(penalty_b_to_a, 4) as penalty_b_to_a, round(asymmetry, 4) as asymmetry,
        round(asymmetry_std_error, 4) as std_error, round(asymmetry_over_self, 4) as over_self,
-       round(asymmetry_over_self_std_error, 4) as over_self_std_error, pairs
+       round(asymmetry_over_self_std_error, 4) as over_self_std_error, pairs, round(converged, 2) as converged
 from lab.activation_asymmetry where dataset = ? order by all
 """
 BLOCKS = """
@@ -89,7 +89,7 @@ def study_activations(
         quick: Fewer and shorter trainings.
         seeds: Networks of each activation function that it trains.
         layers: Layers to stitch at.
-        steps: Optimiser steps of each map.
+        steps: Optimiser steps of each map at most.
         dataset: A built-in name, a file, path:column, or hf:name:config:split.
         window: Characters in a window of text.
         device: cuda, cpu or auto.

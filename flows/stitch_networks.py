@@ -48,7 +48,7 @@ def stitch_networks(
     revisions_second: list[str] | None = None,
     dataset: str = "python-reference",
     maps: list[str] | None = None,
-    both_ways: bool = False,
+    both_ways: bool = True,
     steps: Count = 300,
     window: Characters | None = None,
     name_first: str | None = None,
@@ -70,9 +70,9 @@ def stitch_networks(
         revisions_first: Revisions or patterns such as step*; the last checkpoint if not given.
         revisions_second: The same of the other network.
         dataset: A built-in name, a file, path:column, or hf:name:config:split.
-        maps: affine, linear, orthogonal, least-squares, identity; the usual ones if not given.
+        maps: affine, linear, orthogonal, least-squares, procrustes, identity; the usual ones if not given.
         both_ways: Also with the second network for a bottom.
-        steps: Optimiser steps of each map that is trained.
+        steps: Optimiser steps at most of each map that is trained; fewer where it comes to rest.
         window: Characters in a window of text.
         name_first: What to call a local model in the store.
         name_second: The same of the other network.

@@ -33,7 +33,8 @@ ACTIVATIONS = (
         "select activation_a, activation_b, width, blocks, step, layer_a, map, round(penalty_a_to_b, 4) as penalty_a_to_b,\n"
         "       round(penalty_b_to_a, 4) as penalty_b_to_a, round(asymmetry, 4) as asymmetry,\n"
         "       round(asymmetry_std_error, 4) as std_error, round(asymmetry_over_self, 4) as over_self,\n"
-        "       round(asymmetry_over_self_std_error, 4) as over_self_std_error, pairs, networks_a, networks_b\n"
+        "       round(asymmetry_over_self_std_error, 4) as over_self_std_error, pairs, networks_a, networks_b,\n"
+        "       round(converged, 2) as converged\n"
         "from lab.activation_asymmetry where dataset = {dataset} order by all",
     ),
 )
@@ -107,7 +108,7 @@ def activations(
     quick: Quick = False,
     seeds: Annotated[int | None, typer.Option(min=1, help="Networks of each activation that are trained.")] = None,
     layers: Annotated[str | None, typer.Option(help="Layers to stitch at, such as 1,2,3.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each map.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each map at most.")] = None,
     networks: Networks = NETWORKS,
     dataset: options.Dataset = "python-reference",
     window: options.Window = None,

@@ -23,15 +23,19 @@ from lab.stitching where dataset = ? and revision_a in (select unnest(?)) and re
 
 
 def stitch(
-    first: Annotated[str, typer.Argument(help="A hub name or a folder of checkpoints; it gives the bottom.")],
+    first: Annotated[str, typer.Argument(help="A hub name or a folder of checkpoints; it gives the bottom first.")],
     second: options.OtherModel,
     layers: Annotated[str, typer.Option(help="Pairs of layers such as 3:3,4:5.")],
     map: Annotated[
         list[str] | None,
-        typer.Option(help="affine, linear, orthogonal, least-squares or identity; the usual if not given. Repeatable."),
+        typer.Option(
+            help="affine, linear, orthogonal, least-squares, procrustes or identity; the usual if not given. Repeatable."
+        ),
     ] = None,
-    both_ways: Annotated[bool, typer.Option("--both-ways", help="Also with the second network for a bottom.")] = False,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each map that is trained.")] = 300,
+    both_ways: Annotated[
+        bool, typer.Option("--both-ways/--one-way", help="Also with the second network for a bottom, or not.")
+    ] = True,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of a map that is trained, at most.")] = 300,
     revision: options.RevisionsOfBoth = None,
     revision_a: options.RevisionsOfFirst = None,
     revision_b: options.RevisionsOfSecond = None,
@@ -88,7 +92,7 @@ def stitch(
         show_json({"dataset": planned.dataset, "stitched": len(planned.todo), "seams": len(seams), "rows": rows})
         return
     done = f"{len(planned.todo)} stitched" if planned.todo else "nothing is missing"
-    typer.echo(f"{len(seams)} pairs of layers on {planned.dataset}: {done}; the first network gives the bottom")
+    typer.echo(f"{len(seams)} pairs of layers on {planned.dataset}: {done}")
     show_table(*answers.as_rows(answers.ask(store, SHOWN + ASKED, asked)))
 
 

@@ -10,7 +10,8 @@ with paired as (
         f.penalty as forth,
         g.penalty as back,
         f.penalty - g.penalty as gap,
-        f.penalty - of_b.penalty - (g.penalty - of_a.penalty) as gap_over_self
+        f.penalty - of_b.penalty - (g.penalty - of_a.penalty) as gap_over_self,
+        (f.converged::integer + g.converged::integer) / 2 as converged
     from lab.stitching f
     join lab.stitching g on g.model_a = f.model_b and g.model_b = f.model_a and g.revision_a = f.revision_b
         and g.revision_b = f.revision_a and g.layer_a = f.layer_b and g.layer_b = f.layer_a
@@ -41,6 +42,7 @@ meant as (
         avg(p.back) as back,
         avg(p.gap) as gap,
         avg(p.gap_over_self) as over_self,
+        avg(p.converged) as converged,
         count(*) as pairs,
         count(distinct p.model_a) as networks_a,
         count(distinct p.model_b) as networks_b
@@ -64,6 +66,7 @@ select
     sqrt(x.variance + y.variance) as asymmetry_std_error,
     m.over_self as asymmetry_over_self,
     sqrt(x.variance_over_self + y.variance_over_self) as asymmetry_over_self_std_error,
+    m.converged,
     m.pairs,
     m.networks_a,
     m.networks_b
@@ -81,13 +84,14 @@ comment on column lab.activation_asymmetry.step is 'optimiser step of both netwo
 comment on column lab.activation_asymmetry.layer_a is 'depth in the networks of activation_a';
 comment on column lab.activation_asymmetry.layer_b is 'depth in the networks of activation_b';
 comment on column lab.activation_asymmetry.dataset is 'the dataset''s key';
-comment on column lab.activation_asymmetry.map is 'affine, linear or orthogonal (trained from their closed form), least-squares (the affine closed form) or identity';
+comment on column lab.activation_asymmetry.map is 'affine, linear or orthogonal (trained from their closed form), least-squares or procrustes (the affine and the orthogonal closed form) or identity';
 comment on column lab.activation_asymmetry.penalty_a_to_b is 'nats a token that networks of activation_b lose on a bottom of activation_a, mean over pairs';
 comment on column lab.activation_asymmetry.penalty_b_to_a is 'nats a token that networks of activation_a lose on a bottom of activation_b, mean over pairs';
 comment on column lab.activation_asymmetry.asymmetry is 'penalty_a_to_b less penalty_b_to_a: below 0 where the features of activation_a are the more useful';
 comment on column lab.activation_asymmetry.asymmetry_std_error is 'its standard error over networks of both sides, each network''s pairs taken together; NULL with one network on a side';
 comment on column lab.activation_asymmetry.asymmetry_over_self is 'the same with what each top loses or wins by such a map on its own bottom taken off first; NULL where no network was stitched to itself';
 comment on column lab.activation_asymmetry.asymmetry_over_self_std_error is 'its standard error over networks of both sides';
+comment on column lab.activation_asymmetry.converged is 'share of the maps of these pairs, both ways, whose training had converged; NULL where nothing was trained';
 comment on column lab.activation_asymmetry.pairs is 'pairs of networks, each stitched both ways';
 comment on column lab.activation_asymmetry.networks_a is 'networks of activation_a';
 comment on column lab.activation_asymmetry.networks_b is 'networks of activation_b';

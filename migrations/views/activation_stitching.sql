@@ -40,7 +40,7 @@ comment on column lab.activation_stitching.step is 'optimiser step of both netwo
 comment on column lab.activation_stitching.layer_a is 'the last block of the bottom that is run: depth, 1 to L';
 comment on column lab.activation_stitching.layer_b is 'the last block of the top that is replaced: depth, 1 to L';
 comment on column lab.activation_stitching.dataset is 'the dataset''s key';
-comment on column lab.activation_stitching.map is 'affine, linear or orthogonal (trained from their closed form), least-squares (the affine closed form) or identity';
+comment on column lab.activation_stitching.map is 'affine, linear or orthogonal (trained from their closed form), least-squares or procrustes (the affine and the orthogonal closed form) or identity';
 comment on column lab.activation_stitching.penalty is 'loss of the stitched network less that of the second alone, nats a token, mean over pairs of networks';
 comment on column lab.activation_stitching.penalty_spread is 'standard deviation over pairs of networks; pairs that share a network are not independent';
 comment on column lab.activation_stitching.penalty_min is 'the smallest of them';

@@ -45,7 +45,7 @@ comment on column lab.stitching.step_b is 'its optimiser step; NULL where nobody
 comment on column lab.stitching.revision_b is 'the hub''s commit, or the digest of its weights';
 comment on column lab.stitching.layer_b is 'the last of its blocks that is replaced: depth, 1 to L';
 comment on column lab.stitching.dataset is 'the dataset''s key; the map was trained on its texts and judged on others of them';
-comment on column lab.stitching.map is 'affine, linear or orthogonal (trained from their closed form), least-squares (the affine closed form) or identity';
+comment on column lab.stitching.map is 'affine, linear or orthogonal (trained from their closed form), least-squares or procrustes (the affine and the orthogonal closed form) or identity';
 comment on column lab.stitching.bottom is 'which network gives the bottom: always the first, model_a up to layer_a; model_b goes on after layer_b';
 comment on column lab.stitching.steps is 'optimiser steps that the map was trained for; 0 for maps that are not trained';
 comment on column lab.stitching.loss is 'cross-entropy of the stitched network on held-out texts, nats a token; NULL where it is no finite number';
@@ -56,7 +56,7 @@ comment on column lab.stitching.accuracy is 'share of held-out tokens that the s
 comment on column lab.stitching.accuracy_of_b is 'that of model_b alone';
 comment on column lab.stitching.accuracy_change is 'accuracy less accuracy_of_b: negative where something is lost';
 comment on column lab.stitching.accuracy_std_error is 'its standard error over held-out windows, of paired differences';
-comment on column lab.stitching.converged is 'whether the held-out loss changed by less than 0.05 % from the third to the last quarter of the training; NULL where nothing was trained';
+comment on column lab.stitching.converged is 'whether the held-out loss changed by less than 0.05 % from the third to the last quarter of the training, at each of its rates; NULL where nothing was trained';
 comment on column lab.stitching.tokens is 'held-out tokens that were predicted';
 comment on column lab.stitching.windows is 'held-out windows of text';
 comment on column lab.stitching.note is 'why the map has not converged or a value is undefined, and how often texts were trained on';

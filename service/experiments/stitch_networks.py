@@ -22,16 +22,16 @@ from service.networks.stitches import Stitch
 from service.results import StitchResult
 from service.storage.database import OnWait, Store
 from service.storage.rows import Run
-from service.storage.stitch_rows import Stitched, record_stitches, stitched_maps
+from service.storage.stitch_rows import KnownMap, Stitched, record_stitches, stitched_maps
 
 EXPERIMENT = "stitch_networks"
-USUAL = ("affine", "identity", "least-squares", "orthogonal")
+USUAL = ("affine", "identity", "least-squares", "orthogonal", "procrustes")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Maps by name, and for how many steps those are trained that are trained. Without any, the usual ones, and the identity
-    only between equal widths. Raises UnknownName, BadInput."""
+    """Maps by name, and for how many steps at most those are trained that are trained. Without any, the usual ones, and the
+    identity only between equal widths. Raises UnknownName, BadInput."""
 
     maps: tuple[str, ...] = ()
     steps: int = 300
@@ -49,9 +49,13 @@ class Wanted:
         """The maps, each once."""
         return tuple(dict.fromkeys(self.maps or USUAL))
 
-    def lacking(self, known: set[tuple[str, int]]) -> list[str]:
-        """The maps that are not among those known with their steps."""
-        return [name for name in self.named if (name, self.steps if name in TRAINED else 0) not in known]
+    def lacking(self, known: set[KnownMap]) -> list[str]:
+        """The maps that are not among those known, trained for these steps or converged in fewer."""
+        there = {one.map for one in known if one.map not in TRAINED or self._is_enough(one)}
+        return [name for name in self.named if name not in there]
+
+    def _is_enough(self, one: KnownMap) -> bool:
+        return one.steps == self.steps or (one.converged is True and one.steps < self.steps)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,16 @@ from torch import Tensor, nn
 
 from service.errors import NetworkMismatch, UnknownName
 
-MAPS = ("affine", "identity", "least-squares", "linear", "orthogonal")
+MAPS = ("affine", "identity", "least-squares", "linear", "orthogonal", "procrustes")
 TRAINED = frozenset({"affine", "linear", "orthogonal"})
 
 
 class StitchMap(nn.Module):
     """x W + b from states (tokens, width of A) to states (tokens, width of B), in float32.
 
-    `affine` learns W and b, `linear` W alone, `orthogonal` a W with orthonormal rows or columns; `least-squares` is the affine
-    map as it was fitted, `identity` gives what it is given. Every map but the identity starts at its closed-form fit.
+    `affine` learns W and b, `linear` W alone, `orthogonal` a W with orthonormal rows or columns; `least-squares` and
+    `procrustes` are the affine and the orthogonal map as they were fitted, `identity` gives what it is given. Every map that
+    is trained starts at its closed-form fit.
     """
 
     def __init__(self, kind: str, weight: Tensor | None = None, shift: Tensor | None = None) -> None:
@@ -58,8 +59,8 @@ def fitted_map(
 ) -> StitchMap:
     """The map of that kind that takes `states` nearest to `targets` in squared distance, on the CPU.
 
-    affine and least-squares: min |X W + b - Y|_F; linear: without b; orthogonal: W = U V' of the singular value decomposition
-    X'Y = U S V' (Procrustes). Where several are as near, the smallest.
+    affine and least-squares: min |X W + b - Y|_F; linear: without b; orthogonal and procrustes: W = U V' of the singular value
+    decomposition X'Y = U S V'. Where several are as near, the smallest.
 
     Raises UnknownName, NetworkMismatch.
     Source: Bansal, Nakkiran, Barak 2021, Revisiting Model Stitching, section 2; Schoenemann 1966 for Procrustes.
@@ -68,7 +69,7 @@ def fitted_map(
     if kind == "identity":
         return StitchMap(kind)
     points, wanted = states.double().cpu(), targets.double().cpu()
-    if kind == "orthogonal":
+    if kind in ("orthogonal", "procrustes"):
         return StitchMap(kind, nearest_orthogonal(points.T @ wanted))
     if kind == "linear":
         return StitchMap(kind, least_squares(points, wanted))

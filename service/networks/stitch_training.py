@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from service.errors import BadInput
+from service.networks.annealing import Annealing
 from service.networks.coordinated_sample import mixed
 from service.networks.datasets import Items, TextWindows
+from service.networks.map_optimizer import MapOptimizer
 from service.networks.stitch_maps import TRAINED, StitchMap, fitted_map, refuse_map
 from service.networks.stitches import Inputs, Stitch
 from service.networks.token_windows import TokenWindow
@@ -24,11 +26,6 @@ from service.results import CurvePoint, StitchResult
 
 BATCH = 8  # windows a step
 HELD_OUT = 64  # windows, a fifth of the text at most
-EVALUATIONS = 12  # of the held-out texts while training, beside the one before
-TOLERANCE = (
-    0.0005  # relative change of the held-out loss; at 0.002 a map passed that had 0.04 nats of 0.12 still to win
-)
-RATE = 0.1  # of Adam, divided by the width of the first network: a step then moves states alike at every width
 FIT_WINDOWS = 64  # at least; more for wide networks, so that there are FIT_TOKENS tokens a dimension
 FIT_TOKENS = 8
 FEWEST = 10  # windows of text
@@ -105,49 +102,50 @@ class Stitching:
         self.on_step = on_step
         self._states: tuple[Tensor, Tensor] | None = None
         self._scores_of_b: Scores | None = None
+        self._below: list[tuple[Inputs, Tensor]] | None = None
 
     def result(self, kind: str, steps: int) -> StitchResult:
-        """What a map of that kind costs, trained for `steps` steps where it is one that is trained.
+        """What a map of that kind costs, trained until it rests or for `steps` steps where it is one that is trained.
 
         Raises UnknownName, NetworkMismatch (an identity between different widths).
         """
         refuse_map(kind, self.stitch.bottom.facts.width, self.stitch.top.facts.width)
         with self.stitch.frozen():
             phi = self.fitted(kind)
-            curve = tuple(self.trained(phi, steps)) if kind in TRAINED else ()
-            return self._judged(phi, curve, steps if kind in TRAINED else 0)
+            if kind not in TRAINED:
+                return self._judged(phi)
+            annealing = Annealing(steps)
+            return self._judged(phi, tuple(self.trained(phi, annealing)), annealing)
 
     def fitted(self, kind: str) -> StitchMap:
         """The map as its closed form has it."""
         if kind == "identity":
             return StitchMap(kind)
+        return fitted_map(kind, *self._paired_states()).to(self.stitch.top.device)
+
+    def _paired_states(self) -> tuple[Tensor, Tensor]:
         if self._states is None:
             windows = self.texts.training[: fit_windows(self.stitch, self.texts.training)]
             self._states = self.stitch.paired_states(windows, BATCH)
-        return fitted_map(kind, *self._states).to(self.stitch.top.device)
+        return self._states
 
-    def trained(self, phi: StitchMap, steps: int) -> Iterator[CurvePoint]:
-        """Train `phi` in place by Adam on the cross-entropy of the next token, telling the loss as it goes."""
-        width = self.stitch.bottom.facts.width
-        optimizer = torch.optim.Adam(phi.parameters(), lr=RATE / width)
-        evaluated = {math.ceil(steps * part / EVALUATIONS) for part in range(1, EVALUATIONS + 1)}
+    def trained(self, phi: StitchMap, annealing: Annealing) -> Iterator[CurvePoint]:
+        """Train `phi` in place on the cross-entropy of the next token, telling the loss as it goes."""
+        optimizer = MapOptimizer(phi, *self._paired_states())
         yield self._held_out_point(phi, 0)
-        for step, windows in enumerate(islice(self._batches(), steps), start=1):
-            yield CurvePoint(step - 1, "training", self._step(phi, optimizer, windows))
+        for step, windows in enumerate(islice(self._batches(), annealing.steps), start=1):
+            inputs = self.stitch.inputs(windows)
+            loss = mean_loss(self.stitch.logits(phi, inputs), inputs)
+            optimizer.step(loss, annealing.rate)
+            yield CurvePoint(step - 1, "training", float(loss.detach()))
             if self.on_step:
-                self.on_step(step, steps)
-            if step in evaluated:
-                yield self._held_out_point(phi, step)
-
-    def _step(self, phi: StitchMap, optimizer: torch.optim.Optimizer, windows: Sequence[TokenWindow]) -> float:
-        inputs = self.stitch.inputs(windows)
-        loss = mean_loss(self.stitch.logits(phi, inputs), inputs)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(phi.parameters(), 1.0)
-        optimizer.step()
-        phi.project()
-        return float(loss.detach())
+                self.on_step(step, annealing.steps)
+            if annealing.evaluates(step):
+                point = self._held_out_point(phi, step)
+                annealing.tell(step, point.loss)
+                yield point
+            if annealing.over:
+                return
 
     def _batches(self) -> Iterator[list[TokenWindow]]:
         """The training windows in a seeded order, again and again in others."""
@@ -167,19 +165,29 @@ class Stitching:
     def scores(self, phi: StitchMap | None) -> Scores:
         """The stitched network's predictions of the held-out texts; those of B itself where there is no map."""
         rows = []
-        for start in range(0, len(self.texts.held_out), BATCH):
-            inputs = self.stitch.inputs(self.texts.held_out[start : start + BATCH])
-            logits = self.stitch.logits(phi, inputs) if phi else self.stitch.top.module(**inputs).logits
+        for inputs, below in self._held_out():
+            logits = self.stitch.logits(phi, inputs, below) if phi else self.stitch.top.module(**inputs).logits
             rows.append(window_scores(logits, inputs))
         return Scores(*np.concatenate(rows, axis=1))
 
-    def _judged(self, phi: StitchMap, curve: tuple[CurvePoint, ...], steps: int) -> StitchResult:
+    def _held_out(self) -> list[tuple[Inputs, Tensor]]:
+        """The held-out windows in batches, each with what the bottom makes of it: they are asked for again and again."""
+        if self._below is None:
+            starts = range(0, len(self.texts.held_out), BATCH)
+            batches = [self.stitch.inputs(self.texts.held_out[start : start + BATCH]) for start in starts]
+            self._below = [(inputs, self.stitch.states_below(inputs)) for inputs in batches]
+        return self._below
+
+    def _judged(
+        self, phi: StitchMap, curve: tuple[CurvePoint, ...] = (), annealing: Annealing | None = None
+    ) -> StitchResult:
+        steps = max((point.step for point in curve), default=0)
         if self._scores_of_b is None:
             self._scores_of_b = self.scores(None)
         of_b, found = self._scores_of_b, self.scores(phi)
         tokens = found.tokens.sum()
         penalty, error = paired_difference(found.nats, of_b.nats, found.tokens)
-        converged, why = has_converged(curve) if steps else (None, None)
+        why = annealing.why if annealing else None
         notes = (why, self._repeated(steps), None if penalty is not None else "the loss is not a finite number")
         return StitchResult(
             map=phi.kind,
@@ -193,7 +201,7 @@ class Stitching:
             accuracy=float(found.right.sum() / tokens),
             accuracy_of_b=float(of_b.right.sum() / tokens),
             accuracy_std_error=paired_difference(found.right, of_b.right, found.tokens)[1],
-            converged=converged,
+            converged=why is None if annealing else None,
             tokens=int(tokens),
             windows=len(found.tokens),
             note="; ".join(note for note in notes if note) or None,
@@ -238,21 +246,6 @@ def paired_difference(
         return _finite(difference), None
     spread = np.square(gaps - difference * tokens).sum() * count / (count - 1)
     return _finite(difference), _finite(np.sqrt(spread) / tokens.sum())
-
-
-def has_converged(curve: Sequence[CurvePoint]) -> tuple[bool, str | None]:
-    """Whether the held-out loss has come to rest: its mean over the last quarter of the evaluations against that over the
-    quarter before, relative change below `TOLERANCE`. And why not, where it has not."""
-    held_out = [point.loss for point in curve if point.texts == "held-out" and point.step > 0]
-    quarter = EVALUATIONS // 4
-    if len(held_out) < 2 * quarter:
-        return False, f"{len(held_out)} evaluations are too few to judge convergence by"
-    losses = np.array([math.nan if loss is None else loss for loss in held_out[-2 * quarter :]])
-    before, last = losses[:quarter].mean(), losses[quarter:].mean()
-    change = abs(last - before) / before
-    if change < TOLERANCE:
-        return True, None
-    return False, f"the held-out loss still changed by {change:.2%} over the last quarter of the training"
 
 
 def _finite(value: float) -> float | None:

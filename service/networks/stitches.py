@@ -56,9 +56,15 @@ class Stitch:
         """The windows as both networks read them."""
         return padded(windows, self.top.tokenizer.pad_token_id or 0, self.top.device)
 
-    def logits(self, phi: StitchMap, inputs: Inputs) -> Float[Tensor, "windows length vocabulary"]:
-        """What the stitched network predicts: B's blocks after `layer_b` on phi of A's state at `layer_a`."""
-        states = states_at(self.bottom, self.layer_a, inputs).to(self.top.device)
+    def states_below(self, inputs: Inputs) -> Float[Tensor, "windows length width_a"]:
+        """A's state at `layer_a`, where B is."""
+        return states_at(self.bottom, self.layer_a, inputs).to(self.top.device)
+
+    def logits(
+        self, phi: StitchMap, inputs: Inputs, below: Float[Tensor, "windows length width_a"] | None = None
+    ) -> Float[Tensor, "windows length vocabulary"]:
+        """What the stitched network predicts: B's blocks after `layer_b` on phi of `states_below`, which may be known."""
+        states = self.states_below(inputs) if below is None else below
         given = next(self.top.module.parameters()).dtype
         with self.top.blocks.starting_after(self.layer_b, lambda: phi(states).to(given)):
             return self.top.module(**inputs).logits

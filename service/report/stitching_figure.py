@@ -20,7 +20,7 @@ from service.report.panels import Connection, step_label, thinned
 
 MOST_PAIRS = 6
 MOST_LABELS = 16
-MAPS = ("affine", "linear", "orthogonal", "least-squares", "identity")
+MAPS = ("affine", "linear", "orthogonal", "least-squares", "identity", "procrustes")
 WIDTH, HEIGHT = 5.2, 3.4  # inches of a panel
 STEEP = 10  # times that the largest penalty is the smallest where the axis is logarithmic
 LINEAR = 0.1  # nats a token around 0 that are linear there

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
@@ -15,7 +15,7 @@ from service.storage.rows import Run, record_tables, run_row, subject_tables
 from service.subjects import Checkpoint, Dataset
 
 KNOWN = text(
-    "select map, steps from stitches where checkpoint_a = :first and checkpoint_b = :second and layer_a = :layer_a "
+    "select map, steps, converged from stitches where checkpoint_a = :first and checkpoint_b = :second and layer_a = :layer_a "
     "and layer_b = :layer_b and dataset = :dataset"
 )
 OF_RESULT = ("map", "layer_a", "layer_b")
@@ -35,6 +35,14 @@ JUDGED = (
 )
 
 
+class KnownMap(NamedTuple):
+    """A map that is recorded, the steps it was trained for, and whether it had converged, None where it was not trained."""
+
+    map: str
+    steps: int
+    converged: bool | None
+
+
 @dataclass(frozen=True, eq=False)
 class Stitched:
     """One run on a pair of layers: the two checkpoints, of which the first gives the bottom, and what each map came to."""
@@ -47,11 +55,11 @@ class Stitched:
 
 def stitched_maps(
     store: Store, first: str, second: str, layers: tuple[int, int], dataset: str, on_wait: OnWait = None
-) -> set[tuple[str, int]]:
-    """The maps recorded between two layers of two checkpoints, each with the steps it was trained for. Raises StoreBusy."""
+) -> set[KnownMap]:
+    """The maps recorded between two layers of two checkpoints. Raises StoreBusy."""
     asked = {"first": first, "second": second, "layer_a": layers[0], "layer_b": layers[1], "dataset": dataset}
     with looking(store, on_wait) as connection:
-        return {(row.map, row.steps) for row in connection.execute(KNOWN, asked)}
+        return {KnownMap(*row) for row in connection.execute(KNOWN, asked)}
 
 
 def record_stitches(store: Store, found: Stitched, on_wait: OnWait = None) -> None:

@@ -28,7 +28,7 @@ stitches = Table(
     Column("tokens", BigInteger, nullable=False),
     Column("windows", Integer, nullable=False),
     Column("note", String),
-    CheckConstraint("map in ('affine', 'identity', 'least-squares', 'linear', 'orthogonal')", name="map"),
+    CheckConstraint("map in ('affine', 'identity', 'least-squares', 'linear', 'orthogonal', 'procrustes')", name="map"),
     CheckConstraint("isfinite(loss)", name="loss_finite"),
     CheckConstraint("isfinite(penalty)", name="penalty_finite"),
 )

@@ -71,7 +71,7 @@ def test_activation_functions_are_stitched_within_and_across_both_ways(decoders,
     assert found["asymmetry_std_error"] == pytest.approx(variance**0.5)
     over_self = sum(of_gelu) / 2 - (own["solu-0"] + own["solu-1"] - own["gelu-0"] - own["gelu-1"]) / 2
     assert found["asymmetry_over_self"] == pytest.approx(over_self)
-    assert (found["pairs"], found["networks_a"], found["networks_b"]) == (4, 2, 2)
+    assert (found["pairs"], found["networks_a"], found["networks_b"], found["converged"]) == (4, 2, 2, 0)
     assert second[0]["asymmetry"] == pytest.approx(found["asymmetry"], abs=1e-4)
     spread = ask(store, "select activation_a, activation_b, stitchings from lab.activation_stitching order by all")
     assert [tuple(row.values()) for row in spread.to_pylist()] == [(*cell, cells[cell]) for cell in sorted(cells)]

@@ -15,6 +15,7 @@ from service.networks.datasets import open_dataset
 from service.storage.answers import ask
 from service.storage.database import Store
 from service.storage.rebuilding import rebuild
+from service.storage.stitch_rows import KnownMap
 
 REVISIONS = ("--revision", "step16", "--revision-a", "step64")
 
@@ -25,7 +26,7 @@ def stitched(prefect_server, decoder_folder, tmp_path_factory):
 
     store = tmp_path_factory.mktemp("stitched") / "store"
     outcomes = stitch_networks(
-        str(decoder_folder), str(decoder_folder), "2:2,1:3", ["step64"], ["step16"], both_ways=True, steps=2,
+        str(decoder_folder), str(decoder_folder), "2:2,1:3", ["step64"], ["step16"], steps=2,
         maps=["affine", "identity"], store=store, device="cpu",
     )  # fmt: skip
     return Store(store, 20), outcomes
@@ -61,6 +62,9 @@ def test_what_is_lacking_is_known_without_a_network(stitched, decoder_folder):
     assert lacking(("affine", "identity"), 2) == []
     assert lacking(("affine", "identity", "least-squares"), 3) == ["affine", "least-squares"]
     assert lacking(("identity",), 2, (3, 3)) == ["identity"]
+    wanted = Wanted(("affine", "orthogonal"), 300)
+    known = {KnownMap("affine", 120, True), KnownMap("orthogonal", 120, False)}
+    assert wanted.lacking(known) == ["orthogonal"]
 
 
 def test_the_command_does_nothing_twice(stitched, isoscope, decoder_folder):
@@ -69,7 +73,9 @@ def test_the_command_does_nothing_twice(stitched, isoscope, decoder_folder):
     done = isoscope(*asked, "--map", "affine", "--map", "identity", "--json", store=store.root)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["stitched"], [row["map"] for row in found["rows"]]) == (0, ["affine", "identity"])
+    assert (found["stitched"], [row["map"] for row in found["rows"]]) == (0, 2 * ["affine", "identity"])
+    one_way = isoscope(*asked, "--map", "identity", "--one-way", "--json", store=store.root)
+    assert [row["step_a"] for row in json.loads(one_way.stdout)["rows"]] == [64, 64]
 
 
 def test_what_cannot_be_asked_is_one_line(stitched, isoscope, decoder_folder):

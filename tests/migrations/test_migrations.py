@@ -120,6 +120,24 @@ def test_edits_of_before_have_no_origin_and_going_back_keeps_them(tmp_path):
 AN_EDIT = """insert into edits by name select 'e' as edit_id, 'c' as checkpoint_id, 't' as task_id, 't' as task,
 'image' as modality, 'd' as dataset, 'low-rank' as method, 1 as steps, 0.1 as learning_rate, 0 as seed, 1 as exemplars,
 1 as changed, true as converged, 'r' as run_id"""
+A_STITCH = """insert into stitches by name select 'a' as checkpoint_a, 'b' as checkpoint_b, 1 as layer_a, 2 as layer_b,
+'d' as dataset, '{map}' as map, 0 as steps, 'r' as run_id, 0.5 as accuracy, 0.5 as accuracy_of_b, 9 as tokens, 1 as windows"""
+
+
+def test_a_store_with_stitches_keeps_them_and_going_back_takes_only_maps_that_were_not_known(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0014")
+        for name in ("identity", "procrustes"):
+            connection.execute(text(A_STITCH.format(map=name)))
+        command.downgrade(migrating.configuration(connection), "0010")
+        assert connection.execute(text("select map from stitches")).scalars().all() == ["identity"]
+        command.upgrade(migrating.configuration(connection), "0014")
+        assert connection.execute(text("select map, windows from stitches")).all() == [("identity", 1)]
+        with pytest.raises(DBAPIError, match="CHECK"):
+            connection.execute(text(A_STITCH.format(map="rotation")))
+
+
 A_RUN = """insert into runs by name select '{run}' as run_id, {checkpoint} as checkpoint_id, 'd' as dataset, 'x' as experiment,
 '{{}}' as parameters, '1' as code_version, 0 as seed, 'cpu' as device, now()::timestamp as started_at,
 now()::timestamp as finished_at{more}"""
