@@ -67,6 +67,7 @@ def editing(
             help="An untouched network for the line of effective robustness; the model's other checkpoints if not given."
         ),
     ] = None,
+    as_released: options.EditedAsReleased = False,
     revision: options.Revisions = None,
     name: options.Name = None,
     device: options.Device = None,
@@ -82,7 +83,7 @@ def editing(
     settings = Settings()
     with progress_bar(quiet=json):
         paths = [Path(one) for one in task or ()]
-        request = asked_study(model, paths, dataset, quick, seeds, line, revision or (), name)
+        request = asked_study(model, paths, dataset, quick, seeds, line, revision or (), name, as_released)
         editor = editor_of(settings, request.grid, device or settings.device, trust_remote_code)
         answered = request.is_answered(editor)
         if not answered:
@@ -101,6 +102,7 @@ def editing(
                 trust_remote_code,
                 settings.store_name,
                 settings.lock_wait,
+                as_released,
             )
     names = {"model": quoted(request.model), "datasets": ", ".join(map(quoted, request.datasets))}
     questions = [(title, query.format(**names)) for title, query in QUESTIONS]

@@ -15,6 +15,7 @@ Stream = Literal["embedding", "residual", "final"]
 Positions = Literal["all", "not-first", "not-special"]
 Kind = Literal["decoder", "encoder", "vision"]
 EditMethod = Literal["fine-tuning", "one-layer", "low-rank", "1-li", "interpolation", "rewriting", "rome"]
+Variant = Literal["corrected", "released"]
 POSITIONS: tuple[Positions, ...] = ("all", "not-first", "not-special")
 
 
@@ -130,7 +131,8 @@ class Edit:
     `task_id` is that of what is asked of the network. `layer` is the name of the module whose weights change; for
     ``fine-tuning`` that of the first which may, None for all of them. `rank` is that of the change (``low-rank``,
     ``rewriting``, ``rome``), `alpha` how far the weights go from those before (0) to those that were tuned (1) (``1-li``,
-    ``interpolation``); None for other methods. `seed` draws the exemplars and whatever else is random.
+    ``interpolation``); None for other methods. `seed` draws the exemplars and whatever else is random. `variant` is
+    ``released`` for one that is fitted as the authors' code does it (``rewriting``, ``rome``).
     """
 
     checkpoint_id: str
@@ -142,10 +144,12 @@ class Edit:
     steps: int
     learning_rate: float
     seed: int = 0
+    variant: Variant = "corrected"
 
     @property
     def edit_id(self) -> str:
-        settings = self.layer, self.rank, self.alpha, self.steps, self.learning_rate, self.seed
+        settings = [self.layer, self.rank, self.alpha, self.steps, self.learning_rate, self.seed]
+        settings += [self.variant] if self.variant != "corrected" else []  # ids are older than variants
         return content_id("edit", self.checkpoint_id, self.task_id, self.method, *settings)
 
     @property

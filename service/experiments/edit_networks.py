@@ -12,6 +12,7 @@ from service.experiments.edit_bench import Bench
 from service.experiments.edit_grid import IN_ONE_LAYER, Grid, sharing_a_tuning
 from service.experiments.edit_judging import General
 from service.experiments.edit_parts import Outcome, Part
+from service.experiments.edit_variants import as_released
 from service.experiments.progress import Progress, tell, tell_waiting
 from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource, load
@@ -96,6 +97,7 @@ class Editor:
             grid = self.grid.liking(chosen.get(method))
             layers = bench.layers(method, grid.layers, grid.where)
             found += self._edits(part, grid, method, layers)
+        found += as_released(found, self.grid)
         return found if self.grid.where == 1 else [edit for edit in found if bench.fits(edit)]
 
     def _edits(self, part: Part, grid: Grid, method: EditMethod, layers: Sequence[str]) -> list[Edit]:
