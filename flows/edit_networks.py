@@ -89,6 +89,7 @@ def edit_networks(
     trust_remote_code: bool = False,
     store: Place = "isoscope-store",
     lock_wait: Seconds = 60.0,
+    as_released: bool = False,
 ) -> list[Outcome]:
     """Edit a network so that it does what tasks ask, and record what that does to its robustness.
 
@@ -117,6 +118,7 @@ def edit_networks(
         trust_remote_code: Run code that a model's repository brings.
         store: The store's folder, or its s3:// URL.
         lock_wait: Seconds to wait for a busy store.
+        as_released: Also edit by rome and rewriting as their authors' code does it.
     """
     saved = None if delta is None else read_delta(Path(delta))
     grid = Grid(
@@ -128,6 +130,7 @@ def edit_networks(
         learning_rate,
         seeds,
         budget,
+        as_released=as_released,
     )
     judging = Judging(dataset, count, tuple(corruptions) if corruptions else None, tuple(severities or SEVERITIES))
     request = asked_edits(model, read_tasks(tasks), grid, judging, revisions or (), line, name, saved)
@@ -149,6 +152,7 @@ def study_editing(
     trust_remote_code: bool = False,
     store: Place = "isoscope-store",
     lock_wait: Seconds = 60.0,
+    as_released: bool = False,
 ) -> list[Outcome]:
     """Edit a network by every method under every constraint, and set robustness lost against success.
 
@@ -167,9 +171,10 @@ def study_editing(
         trust_remote_code: Run code that a model's repository brings.
         store: The store's folder, or its s3:// URL.
         lock_wait: Seconds to wait for a busy store.
+        as_released: Also edit by rome and rewriting as their authors' code does it.
     """
     given = [Path(one) for one in tasks or ()]
-    request = asked_study(model, given, dataset, quick, seeds, line, revisions or (), name)
+    request = asked_study(model, given, dataset, quick, seeds, line, revisions or (), name, as_released)
     return edited(request, device, trust_remote_code, store, lock_wait)
 
 

@@ -46,6 +46,9 @@ MeasuredAsReleased = Annotated[
 AskedAsReleased = Annotated[
     bool, typer.Option("--as-released", help="Also ask by the published study's own procedure.")
 ]
+EditedAsReleased = Annotated[
+    bool, typer.Option("--as-released", help="Also edit by rome and rewriting as their authors' code does it.")
+]
 Name = Annotated[str | None, typer.Option(help="What to call a local model in the store.")]
 NameOfFirst = Annotated[str | None, typer.Option(help="What to call the first model in the store, if local.")]
 NameOfSecond = Annotated[str | None, typer.Option(help="What to call the second model in the store, if local.")]

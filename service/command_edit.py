@@ -101,6 +101,7 @@ def edit(
             help="An untouched network for the line of effective robustness; the model's other checkpoints if not given."
         ),
     ] = None,
+    as_released: options.EditedAsReleased = False,
     save: Annotated[Path | None, typer.Option(help="Write the one edit's change of weights to this file.")] = None,
     revision: options.Revisions = None,
     name: options.Name = None,
@@ -128,6 +129,7 @@ def edit(
         rate,
         seeds,
         search,
+        as_released=as_released,
     )
     judging = Judging(dataset, count, tuple(corruption) if corruption else None, tuple(severities))
     with progress_bar(quiet=json):
@@ -149,6 +151,7 @@ def edit(
                 learning_rate=rate,
                 seeds=seeds,
                 budget=search,
+                as_released=as_released,
                 dataset=dataset,
                 count=count,
                 corruptions=corruption,

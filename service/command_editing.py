@@ -77,6 +77,7 @@ def editing(
             help="An untouched network for the line of effective robustness; the model's other checkpoints if not given."
         ),
     ] = None,
+    as_released: options.EditedAsReleased = False,
     revision: options.Revisions = None,
     name: options.Name = None,
     device: options.Device = None,
@@ -92,7 +93,7 @@ def editing(
     settings = Settings()
     with progress_bar(quiet=json):
         paths = [Path(one) for one in task or ()]
-        request = asked_study(model, paths, dataset, quick, seeds, line, revision or (), name)
+        request = asked_study(model, paths, dataset, quick, seeds, line, revision or (), name, as_released)
         editor = editor_of(settings, request.grid, device or settings.device, trust_remote_code)
         answered = request.is_answered(editor)
         if not answered:
@@ -111,6 +112,7 @@ def editing(
                 trust_remote_code,
                 settings.store_name,
                 settings.lock_wait,
+                as_released,
             )
     names = {"model": quoted(request.model), "datasets": ", ".join(map(quoted, request.datasets))}
     questions = [(title, query.format(**names)) for title, query in QUESTIONS]

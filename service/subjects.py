@@ -16,6 +16,7 @@ Positions = Literal["all", "not-first", "not-special"]
 Permuted = Literal["items", "points"]
 Kind = Literal["decoder", "encoder", "vision"]
 EditMethod = Literal["fine-tuning", "one-layer", "low-rank", "1-li", "interpolation", "rewriting", "rome"]
+Variant = Literal["corrected", "released"]
 POSITIONS: tuple[Positions, ...] = ("all", "not-first", "not-special")
 
 
@@ -133,6 +134,7 @@ class Edit:
     ``rewriting``, ``rome``), `alpha` how far the weights go from those before (0) to those that were tuned (1) (``1-li``,
     ``interpolation``); None for other methods. `seed` draws the exemplars and whatever else is random. `origin` is the
     digest of a change that was fitted to another task and is judged by this one, None of one that was fitted to this one.
+    `variant` is ``released`` for one that is fitted as the authors' code does it (``rewriting``, ``rome``).
     """
 
     checkpoint_id: str
@@ -145,12 +147,14 @@ class Edit:
     learning_rate: float
     seed: int = 0
     origin: str | None = None
+    variant: Variant = "corrected"
 
     @property
     def edit_id(self) -> str:
-        settings = self.layer, self.rank, self.alpha, self.steps, self.learning_rate, self.seed
-        origin = () if self.origin is None else (self.origin,)
-        return content_id("edit", self.checkpoint_id, self.task_id, self.method, *settings, *origin)
+        settings = [self.layer, self.rank, self.alpha, self.steps, self.learning_rate, self.seed]
+        settings += [] if self.origin is None else [self.origin]  # ids are older than origins and variants
+        settings += [] if self.variant == "corrected" else [self.variant]
+        return content_id("edit", self.checkpoint_id, self.task_id, self.method, *settings)
 
     @property
     def relative_path(self) -> str:

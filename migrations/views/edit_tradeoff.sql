@@ -1,7 +1,7 @@
 create view lab.edit_tradeoff as
 with judged as (
     select
-        e.model, e.kind, e.step, e.revision, e.task, e.task_id, e.method, e.layer, e.rank, e.alpha, e.limited_to, e.steps,
+        e.model, e.kind, e.step, e.revision, e.task, e.task_id, e.method, e.layer, e.rank, e.alpha, e.limited_to, e.variant, e.steps,
         e.learning_rate, e.seed, e.exemplar_success, e.success, e.corrupted_success, e.generality, e.locality,
         e.share_changed, e.converged,
         b.dataset, b.families, b.corruptions, b.judged_under, b.clean_change, b.robustness_change,
@@ -11,13 +11,13 @@ with judged as (
     where b.corruptions > 0 and e.origin is null
     qualify row_number() over (
         partition by
-            e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.seed, b.dataset, b.judged_under
+            e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.variant, e.seed, b.dataset, b.judged_under
         order by b.measured_at desc, e.measured_at desc, e.edit_id, b.sample
     ) = 1
 ),
 grouped as (
     select
-        j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset,
+        j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.variant, j.dataset,
         j.families, j.corruptions, j.judged_under,
         count(*) as edits,
         count(distinct j.task_id) as tasks,
@@ -54,11 +54,11 @@ grouped as (
     from judged j
     group by grouping sets (
         (
-            j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset,
+            j.model, j.kind, j.step, j.revision, j.task, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.variant, j.dataset,
             j.families, j.corruptions, j.judged_under
         ),
         (
-            j.model, j.kind, j.step, j.revision, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.dataset, j.families,
+            j.model, j.kind, j.step, j.revision, j.method, j.layer, j.rank, j.alpha, j.limited_to, j.variant, j.dataset, j.families,
             j.corruptions, j.judged_under
         )
     )
@@ -76,7 +76,7 @@ over_tasks as (
 ),
 ranked as (
     select
-        g.model, g.kind, g.step, g.revision, g.task, g.method, g.layer, g.rank, g.alpha, g.limited_to, g.dataset,
+        g.model, g.kind, g.step, g.revision, g.task, g.method, g.layer, g.rank, g.alpha, g.limited_to, g.variant, g.dataset,
         g.families, g.corruptions, g.judged_under, g.edits, g.tasks, g.seeds, g.steps, g.learning_rate, g.success,
         g.clean_change,
         g.robustness_change, g.exemplar_success, g.corrupted_success, g.generality, g.locality,
@@ -118,6 +118,7 @@ select
     t.rank,
     t.alpha,
     t.limited_to,
+    t.variant,
     t.dataset,
     t.families,
     t.corruptions,
@@ -177,6 +178,7 @@ comment on column lab.edit_tradeoff.layer is 'name of the module whose weights c
 comment on column lab.edit_tradeoff.rank is 'rank of the change; NULL where the method has none';
 comment on column lab.edit_tradeoff.alpha is 'how far the weights go from those before (0) to those that were tuned (1); NULL where the method has none';
 comment on column lab.edit_tradeoff.limited_to is 'what constrains the change, in words: rank 1, alpha 0.5, one layer, from a layer on, all layers';
+comment on column lab.edit_tradeoff.variant is 'corrected, or released where the edits were fitted as the authors'' code does it (rome, rewriting)';
 comment on column lab.edit_tradeoff.dataset is 'the key of the items that robustness is judged on';
 comment on column lab.edit_tradeoff.families is 'how many families of corruptions it is judged under';
 comment on column lab.edit_tradeoff.corruptions is 'how many families and severities';

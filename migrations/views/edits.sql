@@ -3,7 +3,8 @@ with newest as (
     select
         e.edit_id, e.checkpoint_id, e.task_id, e.task, e.modality, e.dataset, e.method, e.layer, e.rank, e.alpha, e.steps,
         e.learning_rate, e.seed, e.origin, e.exemplars, e.search, e.changed, e.converged, e.loss_before, e.loss_after, e.path,
-        e.digest, e.seconds, e.note, e.run_id, r.finished_at
+        e.digest, e.seconds, e.note, e.run_id,
+        coalesce(e.variant, 'corrected') as variant, r.finished_at
     from main.edits e
     join main.runs r on r.run_id = e.run_id
     -- a later search that tries an edit again does not stand for it
@@ -47,7 +48,8 @@ select
         when n.method = 'fine-tuning' and n.layer is null then 'all layers'
         when n.method = 'fine-tuning' then 'from ' || n.layer || ' on'
         else 'one layer'
-    end as limited_to,
+    end || case when n.variant = 'released' then ', as released' else '' end as limited_to,
+    n.variant,
     n.steps,
     n.learning_rate,
     n.seed,
@@ -96,6 +98,7 @@ comment on column lab.edits.layer is 'name of the module whose weights change; o
 comment on column lab.edits.rank is 'rank of the change; NULL where the method has none';
 comment on column lab.edits.alpha is 'how far the weights go from those before (0) to those that were tuned (1); NULL where the method has none';
 comment on column lab.edits.limited_to is 'what constrains the change, in words: rank 1, alpha 0.5, one layer, from a layer on, all layers';
+comment on column lab.edits.variant is 'corrected, or released where it was fitted as the authors'' code does it (rome, rewriting); limited_to says so too';
 comment on column lab.edits.steps is 'optimiser steps of the fit';
 comment on column lab.edits.learning_rate is 'its learning rate';
 comment on column lab.edits.seed is 'draws the exemplars and whatever else is random';

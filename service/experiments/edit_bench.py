@@ -21,11 +21,13 @@ from service.networks.edit_tasks import Task
 from service.networks.edit_training import changed_count
 from service.networks.edits import Delta, Fitting, changed_weight, refuse_other_base
 from service.networks.loading import Network
-from service.networks.rewriting import groups_of, refuse_groups
+from service.networks.rewriting import Moment, groups_of, key_size, refuse_directions, refuse_groups, usual_moment
 from service.networks.rome import KeyMoments, key_moments, rome, rome_rank
 from service.subjects import Edit, EditMethod
 
 WATCHED = 200  # inputs whose states are compared
+USUAL = 1000  # images by which rewriting whitens its keys
+BATCH = 64  # of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,7 @@ class Bench:
     general: General
     saved: Delta | None = None  # an edit that was fitted before, in the place of those that are fitted here
     moments: dict[str, KeyMoments] = field(default_factory=dict, repr=False)
+    usual: dict[tuple[str, bool], Moment] = field(default_factory=dict, repr=False)
 
     @cached_property
     def sets(self) -> CaseSets:
@@ -91,7 +94,10 @@ class Bench:
         """Whether the edit's layer can be edited by its method, and its matrix has as many ranks as the edit's."""
         if edit.layer is None:
             return True
+        module = self.network.module.get_submodule(edit.layer)
         if edit.method == "rewriting" and groups_of(self.network, edit.layer) > 1:
+            return False
+        if edit.variant == "released" and (edit.rank or 1) > key_size(module, edit.method == "rewriting"):
             return False
         return edit.rank is None or edit.rank <= min(matrix_of(self.network, edit.layer).shape)
 
@@ -108,6 +114,7 @@ class Bench:
             return
         if edit.method == "rewriting" and edit.layer is not None:
             refuse_groups(self.network, edit.layer)
+            refuse_directions(self.network, edit, edit.layer)
         if edit.rank is not None and edit.layer is not None:
             refuse_rank(self.network, edit.layer, edit.rank)
         if edit.method == "rewriting" and self.sets.exemplars.originals is None:
@@ -131,9 +138,20 @@ class Bench:
         """Fit an edit to the exemplars, or take the saved one; the network itself is left as it is. Raises BadInput."""
         if self.saved is not None:
             return self._as_saved(self.saved, edit)
+        if edit.method == "rewriting":
+            return fitted(self.network, edit, self.sets.exemplars, on_step, self._usual(edit))
         if edit.method != "rome":
             return fitted(self.network, edit, self.sets.exemplars, on_step)
         layer = str(edit.layer)
         if layer not in self.moments:
             self.moments[layer] = key_moments(self.network, layer, self.items)
         return rome(self.network, edit, self.sets.exemplars, self.moments[layer], on_step)
+
+    def _usual(self, edit: Edit) -> Moment:
+        """What rewriting whitens its keys by: those of the dataset's own images."""
+        layer, released = str(edit.layer), edit.variant == "released"
+        if (layer, released) not in self.usual:
+            batches = self.items.batches(self.network, BATCH, self.items.item_ids[:USUAL])
+            inputs = ({"pixel_values": pixels.to(self.network.device)} for _, pixels in batches)
+            self.usual[layer, released] = usual_moment(self.network, layer, inputs, released)
+        return self.usual[layer, released]

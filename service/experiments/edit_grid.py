@@ -36,7 +36,8 @@ class Grid:
     """What is tried of each method: `layers` by name or depth (None: for fine-tuning all of them, for the others one that is
     found), `ranks`, `alphas`; `steps` and `learning_rate` of all methods, each one's usual where None. `seeds` draws of the
     exemplars. `budget` edits of each method are tried first, to choose what is None. `where` layers are edited where none are
-    named; with more than one of them, ranks that a layer's matrix does not have are left out there.
+    named; with more than one of them, ranks that a layer's matrix does not have are left out there. `as_released` asks for the
+    methods' variants as their authors' code has them too.
 
     Raises UnknownName, BadInput.
     """
@@ -50,6 +51,7 @@ class Grid:
     seeds: int = 1
     budget: int = 0
     where: int = 1
+    as_released: bool = False
 
     def __post_init__(self) -> None:
         for method in self.methods:

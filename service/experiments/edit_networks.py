@@ -13,6 +13,7 @@ from service.experiments.edit_grid import Grid, sharing_a_tuning
 from service.experiments.edit_judging import General
 from service.experiments.edit_parts import Outcome, Part
 from service.experiments.edit_search import Search, liked, searches_of
+from service.experiments.edit_variants import as_released
 from service.experiments.progress import Progress, tell, tell_waiting
 from service.experiments.runs import ended_run, now
 from service.networks.checkpoints import CheckpointSource, load
@@ -88,6 +89,7 @@ class Editor:
             asked = self.grid.liking(liked(best, None))
             for layer in asked.places(method, bench.layers(method, asked.layers, asked.where)):
                 found += self._edits(part, self.grid.liking(liked(best, layer)), method, layer)
+        found += as_released(found, self.grid)
         return found if self.grid.where == 1 else [edit for edit in found if bench.fits(edit)]
 
     def _edits(self, part: Part, grid: Grid, method: EditMethod, layer: str | None) -> list[Edit]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.errors import BadInput
@@ -64,6 +64,7 @@ def asked_study(
     line: Sequence[str] | None = None,
     revisions: Sequence[str] = (),
     name: str | None = None,
+    as_released: bool = False,
 ) -> Request:
     """What the study asks of a network. Raises UnknownName, NetworkMismatch, BadInput."""
     size = QUICK if quick else WHOLE
@@ -73,10 +74,11 @@ def asked_study(
     families = size.kinds if images else None
     if families is not None:
         families = tuple(one for one in families if one in applicable(open_dataset(tasks[0].dataset)))
+    grid = Grid(methods, None, size.ranks, size.alphas, seeds=seeds or size.seeds, budget=size.budget, where=size.where)
     return asked_edits(
         model,
         tasks,
-        Grid(methods, None, size.ranks, size.alphas, seeds=seeds or size.seeds, budget=size.budget, where=size.where),
+        replace(grid, as_released=as_released),
         Judging(dataset, size.images if images else size.texts, families, size.severities),
         revisions,
         line,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -17,7 +17,7 @@ from service.networks.edit_training import OnStep, Weights, changed_count, conve
 from service.networks.edits import Delta, Fitting, LowRankChange, base_digest, changed_weight, refuse_other_base
 from service.networks.frozen import frozen
 from service.networks.loading import Network
-from service.networks.rewriting import rewritten
+from service.networks.rewriting import Moment, rewritten
 from service.subjects import Edit, EditMethod
 
 MOVES: Mapping[EditMethod, EditMethod] = {
@@ -28,12 +28,15 @@ MOVES: Mapping[EditMethod, EditMethod] = {
 }
 
 
-def fitted(network: Network, edit: Edit, cases: Cases, on_step: Callable[[int, int], None] | None = None) -> Fitting:
+def fitted(
+    network: Network, edit: Edit, cases: Cases, on_step: OnStep = None, whitened_by: Moment | None = None
+) -> Fitting:
     """The weights that an edit asks for, found by Adam on the cross-entropy of its cases with the network in evaluation mode.
 
     `fine-tuning` changes all weights, or those from `layer` on in the order of calls; `one-layer` the weight and bias of
     `layer`; ``low-rank`` adds U V' of that rank to its weight, with U = 0 at first and V from the edit's seed; ``1-li`` and
-    `interpolation` tune as one-layer and fine-tuning do and then go to `alpha` of the way; `rewriting` is described there.
+    `interpolation` tune as one-layer and fine-tuning do and then go to `alpha` of the way; `rewriting` is described there,
+    as is what it is `whitened_by`.
     Up to 64 cases are all seen at each step, of more a seeded batch of 64. `on_step` is told steps done and steps in all. The
     network is never changed. An edit that has not converged says so; one that went astray (losses or weights that are no finite
     numbers) changes nothing, and says so.
@@ -49,7 +52,7 @@ def fitted(network: Network, edit: Edit, cases: Cases, on_step: Callable[[int, i
     refuse_cases(network, cases)
     with frozen(network.module):
         if edit.method == "rewriting" and layer is not None:
-            return rewritten(network, edit, cases, layer, on_step)
+            return rewritten(network, edit, cases, layer, on_step, whitened_by)
         if edit.method == "low-rank" and layer is not None:
             return _low_rank(network, edit, cases, layer, on_step)
         return _tuned(network, edit, cases, layer, on_step)

@@ -13,6 +13,7 @@ from service.subjects import Edit
 LAYERED = frozenset({"one-layer", "low-rank", "1-li", "rewriting"})
 RANKED = frozenset({"low-rank", "rewriting"})
 MOVING = frozenset({"1-li", "interpolation"})
+RELEASED = frozenset({"rome", "rewriting"})  # methods with a variant as their authors' code has it
 HIGHEST_RATE = 1e30  # above it a step of Adam is no float32
 
 
@@ -25,6 +26,8 @@ def refuse_settings(edit: Edit) -> None:
     _refuse_setting(edit, "alpha", edit.method in MOVING)
     if edit.alpha is not None and not 0 <= edit.alpha <= 1:
         raise BadInput(f"alpha is 0 (the weights before) to 1 (the tuned ones); got {edit.alpha:g}")
+    if edit.variant == "released" and edit.method not in RELEASED:
+        raise BadInput(f"an edit by {edit.method} has no variant as released; {', '.join(sorted(RELEASED))} have")
     if edit.steps < 1:
         raise BadInput(f"an edit takes 1 step or more; got {edit.steps}")
     if not 0 < edit.learning_rate <= HIGHEST_RATE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,19 +35,24 @@ from service.subjects import Edit
 
 PROJECTED_EVERY = 10  # steps
 RIDGE = 0.01  # of the mean second moment of a key's numbers: few originals do not fill the space of keys
+RELEASED_RIDGE = 1e-6  # theirs has none, and what no input fills would be taken for free
 CHUNK = 16  # cases whose keys are laid out at a time
+Moment = Float[Tensor, "inputs inputs"]
 
 
-def rewritten(network: Network, edit: Edit, cases: Cases, layer: str, on_step: OnStep = None) -> Fitting:
+def rewritten(
+    network: Network, edit: Edit, cases: Cases, layer: str, on_step: OnStep = None, whitened_by: Moment | None = None
+) -> Fitting:
     """The change of rank `edit.rank` of a layer's weight W for which its inputs on the modified cases, the keys k*, give its
     outputs on the originals, the values v*: |W k* + b - v*| in the mean over all numbers, by Adam. Every 10 steps and after the
     last, the change is projected on the span of r directions of keys: W_0 + (W - W_0) D'D.
 
     The rows of D span the top r principal directions of the keys k* as whitened by C = E[kk'], mapped back, C^(-1/2) u: those
-    along which the modified cases are most unlike the originals. C is taken over the originals of these cases alone, with a
-    ridge of 0.01 of its mean diagonal; no other inputs are at hand here, where the paper takes a whole dataset's. The key of a
-    convolution is the whole patch that gives one output, so that r is the rank of the kernel's matrix; the paper's code takes
-    the channels of one pixel and leaves the kernel's places free. All places of an image are keys, also those alike in both.
+    along which the modified cases are most unlike other inputs. C is `whitened_by`, their `usual_moment`, or that of the cases'
+    originals, with a ridge of 0.01 of its mean diagonal. The key of a convolution is the whole patch that gives one output,
+    so that r is the rank of the kernel's matrix. The variant `released` takes the channels of one place for a key, as the
+    authors' code does, and leaves the kernel's places free: of a kernel of 3 x 3 the rank of the change is 9 r. All places of
+    an image are keys, also those alike in both; the values are the layer's own, theirs those of the block that it ends.
 
     The curve is the cross-entropy of the cases in nats, as of other methods, at each projection; whether it has converged is
     judged by the distance that is trained, as it is after each projection.
@@ -67,8 +73,42 @@ def rewritten(network: Network, edit: Edit, cases: Cases, layer: str, on_step: O
         raise BadInput(
             f"originals give {layer} inputs of shape {tuple(usual.shape)}, modified ones {tuple(keys.shape)}"
         )
-    directions = key_directions(second_moment(module, keys), second_moment(module, usual), edit.rank or 1)
+    released = edit.variant == "released"
+    refuse_directions(network, edit, layer)
+    if whitened_by is None:
+        whitened_by = second_moment(module, usual, released)
+    ridge = RELEASED_RIDGE if released else RIDGE
+    directions = key_directions(second_moment(module, keys, released), whitened_by, edit.rank or 1, ridge)
+    places = weight_matrix(module).shape[1] // directions.shape[1]
+    directions = torch.kron(
+        directions, torch.eye(places)
+    )  # each at every place of the kernel, of whole patches at the one
     return _Rewriting(network, cases, layer, keys, values, directions.to(keys.device)).fitted(edit, on_step)
+
+
+def usual_moment(network: Network, layer: str, inputs: Iterable[dict[str, Tensor]], released: bool = False) -> Moment:
+    """The second moment of a layer's keys over other inputs, given in batches. Raises BadInput as `rewritten` does, and where
+    there are none."""
+    module = network.module.get_submodule(layer)
+    total, count = torch.zeros(1, dtype=torch.float64), 0
+    for some in inputs:
+        given, _ = at_layer(network, layer, some)
+        total, count = total + len(given) * second_moment(module, given, released), count + len(given)
+    if not count:
+        raise BadInput("rewriting needs inputs by which its keys are whitened: the dataset has none")
+    return total / count
+
+
+def refuse_directions(network: Network, edit: Edit, layer: str) -> None:
+    """Raises BadInput where keys have fewer numbers than the edit has directions."""
+    most = key_size(network.module.get_submodule(layer), edit.variant == "released")
+    if (edit.rank or 1) > most:
+        raise BadInput(f"rewriting {layer} as released has rank 1 to {most}, its channels; got {edit.rank}")
+
+
+def key_size(module: nn.Module, released: bool = False) -> int:
+    """How many numbers a key of a layer has."""
+    return module.in_channels if released and isinstance(module, nn.Conv2d) else weight_matrix(module).shape[1]
 
 
 def groups_of(network: Network, layer: str) -> int:
@@ -183,12 +223,12 @@ def at_layer(network: Network, layer: str, inputs: dict[str, Tensor]) -> tuple[T
     return torch.cat(given), torch.cat(gave)
 
 
-def second_moment(module: nn.Module, inputs: Tensor) -> Float[Tensor, "inputs inputs"]:
+def second_moment(module: nn.Module, inputs: Tensor, released: bool = False) -> Moment:
     """C = E[kk'] over the keys in a layer's inputs, in float64 on the CPU. Raises BadInput where it is not finite."""
-    size = weight_matrix(module).shape[1]
+    size = key_size(module, released)
     total, count = torch.zeros(size, size, dtype=torch.float64), 0
     for some in inputs.split(CHUNK):
-        keys = keys_of(module, some).double()
+        keys = keys_of(module, some, released).double()
         total, count = total + (keys.T @ keys).cpu(), count + len(keys)
     if not bool(total.isfinite().all()):
         raise BadInput("the inputs of the layer are no finite numbers: the network cannot be rewritten there")
@@ -196,24 +236,25 @@ def second_moment(module: nn.Module, inputs: Tensor) -> Float[Tensor, "inputs in
 
 
 @torch.no_grad()
-def keys_of(module: nn.Module, inputs: Tensor) -> Float[Tensor, "keys inputs"]:
-    """What each output of a layer is computed from: the rows that its weight matrix takes to outputs."""
+def keys_of(module: nn.Module, inputs: Tensor, released: bool = False) -> Float[Tensor, "keys inputs"]:
+    """What each output of a layer is computed from: the rows that its weight matrix takes to outputs; as `released` the
+    channels of each place of its inputs."""
     if not isinstance(module, nn.Conv2d):
         return inputs.flatten(0, -2)
+    if released:
+        return inputs.flatten(2).transpose(1, 2).flatten(0, 1)
     size = weight_matrix(module).shape[1]
     picked = torch.eye(size, dtype=inputs.dtype, device=inputs.device).reshape(size, *module.weight.shape[1:])
     laid_out = _given(module, picked, inputs, bias=picked.new_zeros(size))
     return laid_out.flatten(2).transpose(1, 2).flatten(0, 1)
 
 
-def key_directions(
-    keys: Float[Tensor, "inputs inputs"], usual: Float[Tensor, "inputs inputs"], rank: int
-) -> Float[Tensor, "rank inputs"]:
+def key_directions(keys: Moment, usual: Moment, rank: int, ridge: float = RIDGE) -> Float[Tensor, "rank inputs"]:
     """Orthonormal rows that span C^(-1/2) u, u the top principal directions of C^(-1/2) k*, from the second moments of the keys
     k* and of the usual ones, C: the v of largest v'E[k*k*']v / v'Cv."""
     size = len(usual)
     spread = float(usual.diagonal().mean()) or 1.0
-    whitening = usual + RIDGE * spread * torch.eye(size, dtype=usual.dtype)
+    whitening = usual + ridge * spread * torch.eye(size, dtype=usual.dtype)
     _, vectors = scipy.linalg.eigh(keys.numpy(), whitening.numpy(), subset_by_index=[size - rank, size - 1])
     orthonormal, _ = torch.linalg.qr(torch.from_numpy(vectors))
     return orthonormal.T.contiguous().float()

@@ -43,28 +43,31 @@ def rank_one_update(
     key: Float[Tensor, " inputs"],
     value: Float[Tensor, " outputs"],
     moments: Float[Tensor, "inputs inputs"],
+    given: Float[Tensor, " inputs"] | None = None,
 ) -> tuple[Float[Tensor, "outputs 1"], Float[Tensor, "1 inputs"]]:
     """The factors, in float64, of the change that gives `value` for `key` and moves all that C weighs least:
 
         W + (v - W k) (C^-1 k)' / (k' C^-1 k)
 
     A key q with q' C^-1 k = 0 is left as it is. In C's place stands C + r I, r being 1e-4 of the mean of C's diagonal, so that
-    directions in which no text was seen to lie are not taken for free.
+    directions in which no text was seen to lie are not taken for free. Where another key g is `given`, that one gets the value,
+    by a change that acts in the same direction: W + (v - W g) (C^-1 k)' / (g' C^-1 k).
 
     Raises BadInput for a key that is 0, where nothing can be written, or no finite number.
 
     Source: Meng et al. 2022, https://arxiv.org/abs/2202.05262, equation 2
     """
-    weight, key, value, moments = (one.double() for one in (weight, key, value, moments))
+    given = key if given is None else given
+    weight, key, value, moments, given = (one.double() for one in (weight, key, value, moments, given))
     ridge = RIDGE * moments.diagonal().mean().item() or 1.0
     direction = torch.linalg.solve(moments + ridge * torch.eye(len(key), dtype=torch.float64), key)
     direction = direction / direction.norm()
-    along = direction @ key
-    if not along.isfinite() or along <= 0:
+    along = direction @ given
+    if not along.isfinite() or along == 0 or direction @ key <= 0:
         raise BadInput(
             "ROME needs a layer that is given finite numbers, not all 0, at the subject's last token: give another"
         )
-    return ((value - weight @ key) / along)[:, None], direction[None]
+    return ((value - weight @ given) / along)[:, None], direction[None]
 
 
 def rome_rank(network: Network, cases: Cases) -> int:
@@ -82,7 +85,8 @@ def rome(
     """The change of one layer's weight that makes the cases come out as asked, by subject: k is the mean input of the layer at
     the subject's last token over its prompts, each as it is and behind ten random beginnings that the network says itself; v is
     the mean output there and what `fitted_change` adds to it. Cases of one subject share one k and v; subjects are taken one
-    after another, each in the network as changed so far, so the rank of the change is their number.
+    after another, each in the network as changed so far, so the rank of the change is their number. The variant
+    `released` gives v to the key of the first prompt as it is, and measures lengths by the output there.
 
     The curve is the loss of the cases as they are, of every subject at its own steps (the mean over what is asked), and at last
     that of the network with the changed weight. A change that is no finite number is left out whole.
@@ -126,6 +130,11 @@ class _Insertion:
         self.steps, self.all_steps, self.on_step = 0, subjects * edit.steps, on_step
 
     @property
+    def released(self) -> bool:
+        """Whether it is done as the authors' code does it."""
+        return self.edit.variant == "released"
+
+    @property
     def astray(self) -> bool:
         """Whether some loss was no finite number."""
         return any(loss is None for _, losses in self.curves for loss in losses)
@@ -145,14 +154,14 @@ class _Insertion:
         neutral = neutral_prompt(self.network, prompts[0])
         with applied(self.network, self.delta(), checked=True):
             key = self._mean_key([*prompts, *behind])
+            given = self._mean_key(prompts[:1]) if self.released else key
             weight = matrix_of(self.network, self.layer).double().cpu()
             bias = 0.0 if getattr(self.module, "bias", None) is None else self.module.bias.detach().double().cpu()
-            output = weight @ key + bias
-            descent = Descent(self.edit.steps, self.edit.learning_rate)
-            length = output.norm().item()
+            length = (weight @ given + bias).norm().item()
+            descent = Descent(self.edit.steps, self.edit.learning_rate, self.released)
             change = fitted_change(self.network, self.module, prompts, behind, neutral, length, descent, self._count)
         added = change.added.double().cpu()
-        self.parts.append(rank_one_update(weight, key, weight @ key + added, self.moments.moments))
+        self.parts.append(rank_one_update(weight, key, weight @ given + added, self.moments.moments, given))
         self.curves.append((sum(int((prompt.targets != NOT_ASKED).sum()) for prompt in prompts), change.losses))
 
     def fitting(self, cases: Cases) -> Fitting:

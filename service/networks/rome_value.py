@@ -19,6 +19,7 @@ from service.networks.subject_prompts import PromptRows, SubjectPrompt, prompt_r
 
 NEUTRAL = 0.0625  # weight of the divergence on the neutral sentence
 DECAY = 0.005  # weight of the squared length, relative to the output's: at the clamp 0.08 nats
+RELEASED_DECAY = 0.5  # of the authors' code, for GPT-2 XL
 CLAMP = 4.0  # longest change, relative to the output's length
 ENOUGH = 0.05  # nats a token: the target has 95 %
 
@@ -34,10 +35,45 @@ class Change:
 
 @dataclass(frozen=True)
 class Descent:
-    """Adam's steps and its rate. It stops where the prompts' loss has fallen below `ENOUGH`."""
+    """Adam's steps and its rate. It stops where the prompts' loss has fallen below `ENOUGH`; as `released` where all of the
+    objective has, and after one step less."""
 
     steps: int
     learning_rate: float
+    released: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """What a change d of a module's output is to make small, in nats, where `rows` are prompts and at last a neutral sentence:
+
+        mean nats of the targets + 0.0625 KL(p(neutral; d) | p(neutral; 0)) + 0.005 (|d| / length)^2
+
+    where `length` is that of the output before, and p(neutral) what is said after the sentence's last token. As `released`, it
+    is what is said after its subject's last token, where d itself is added, and the decay is 0.5 |d| / length^2, which is huge
+    where outputs are short and nothing where they are long; squared both it is the same for every network.
+
+    Source: Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 3.1, step 2, with its code, kmeng01/rome
+    """
+
+    rows: PromptRows
+    length: float
+    released: bool = False
+
+    def neutral(self, scores: Float[Tensor, "rows length tokens"]) -> Float[Tensor, " tokens"]:
+        """The logarithms of p(neutral)."""
+        last = int(self.rows.inputs["attention_mask"][-1].sum()) - 1
+        return scores[-1, int(self.rows.places[-1]) if self.released else last].log_softmax(-1)
+
+    def __call__(
+        self, scores: Float[Tensor, "rows length tokens"], before: Float[Tensor, " tokens"], change: Tensor
+    ) -> Float[Tensor, ""]:
+        """Its value where the network says `scores` with the change, and of the neutral sentence `before` without it."""
+        told = self.neutral(scores)
+        asked = _row_means(_nats(scores, self.rows), self.rows)[:-1].mean()
+        length = max(self.length, 1e-12) ** 2
+        decay = RELEASED_DECAY * change.norm() / length if self.released else DECAY * change.square().sum() / length
+        return asked + NEUTRAL * (told.exp() * (told - before)).sum() + decay
 
 
 @torch.enable_grad()
@@ -52,36 +88,28 @@ def fitted_change(
     on_step: Callable[[], None] = lambda: None,
 ) -> Change:
     """The change d of a module's output at the subject's last token that makes `prompts` and the same `behind` other texts end
-    as asked, by Adam from 0 on
-
-        mean nats of the targets + 0.0625 KL(p(neutral; d) | p(neutral; 0)) + 0.005 (|d| / length)^2,  |d| at most 4 length
-
-    where `length` is that of the output before. The authors' code divides |d| once by length^2, which is huge where outputs are
-    short and nothing where they are long; squared both it is the same for every network.
-
-    Source: Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 3.1, step 2
-    """
+    as asked, by Adam from 0 on the `Objective`, |d| being at most 4 times the `length` of the output before."""
     rows = prompt_rows(network, [*prompts, *behind, neutral])
+    objective = Objective(rows, length, descent.released)
     outputs = _outputs(module)
     change = torch.zeros(outputs, device=network.device, requires_grad=True)
     adam = torch.optim.Adam([change], lr=descent.learning_rate)
     before: Tensor | None = None
     losses: list[float | None] = []
     kept = change.detach().clone()
-    for step in range(descent.steps + 1):
+    last = descent.steps - descent.released
+    for step in range(last + 1):
         with adding(module, change, rows):
             scores = scores_of(network, rows.inputs)
-        told = scores[-1, len(neutral) - 1].log_softmax(-1)
-        before = told.detach() if before is None else before
-        nats = _nats(scores, rows)
-        loss = _row_means(nats, rows)[:-1].mean() + NEUTRAL * (told.exp() * (told - before)).sum()
-        loss = loss + DECAY * change.square().sum() / max(length, 1e-12) ** 2
-        own = nats[: len(prompts)].sum().item() / int((rows.targets[: len(prompts)] != NOT_ASKED).sum())
+        before = objective.neutral(scores).detach() if before is None else before
+        loss = objective(scores, before, change)
+        nats = _nats(scores.detach(), rows)[: len(prompts)]
+        own = nats.sum().item() / int((rows.targets[: len(prompts)] != NOT_ASKED).sum())
         losses.append(own if math.isfinite(loss.item()) else None)
         if losses[-1] is None:
             return Change(kept, tuple(losses))
         kept = change.detach().clone()
-        if own < ENOUGH or step == descent.steps:
+        if (loss.item() if descent.released else own) < ENOUGH or step == last:
             break
         (change.grad,) = torch.autograd.grad(loss, change)
         adam.step()

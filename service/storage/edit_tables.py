@@ -40,6 +40,7 @@ edits = Table(
     Column("seconds", Double),
     Column("note", String),
     Column("run_id", String, nullable=False),
+    Column("variant", String),
     CheckConstraint("modality in ('image', 'text')", name="modality"),
     *_finite("alpha", "loss_before", "loss_after"),
 )

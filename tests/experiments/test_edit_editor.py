@@ -97,3 +97,25 @@ def test_a_convolution_in_groups_is_refused_where_it_is_named_and_left_out_where
     assert other.fits(replace(edit, method="low-rank"))
     with pytest.raises(BadInput, match="0 is a convolution in 2 groups, which cannot be rewritten"):
         other.refuse(edit)
+
+
+def test_as_released_rome_and_rewriting_are_there_twice_and_nothing_else_is(asked, vision_folder, decoder_folder):
+    grid = Grid(("low-rank", "rewriting"), layers=("2",), ranks=(2,), as_released=True)
+    editor, request, part = asked(vision_folder, ZEROS, grid)
+    request.refuse(editor)
+    found = editor.edits(part, {})
+    assert [(one.method, one.variant, one.steps, one.learning_rate) for one in found] == [
+        ("low-rank", "corrected", 40, 1e-2),
+        ("rewriting", "corrected", 100, 1e-2),
+        ("rewriting", "released", 2001, 0.05),
+    ]
+    assert len({one.edit_id for one in found}) == 3
+    bench, (_, ours, theirs) = editor.bench(part), (replace(one, steps=10) for one in found)
+    mine, other = (bench.fit(one).delta.changes[f"{one.layer}.weight"].right for one in (ours, theirs))
+    assert mine.shape == other.shape
+    assert len(bench.usual) == 2
+    editor, _, part = asked(
+        decoder_folder, FACTS | {"prompts": PROMPTS}, Grid(("rome",), layers=("2",), steps=3, as_released=True)
+    )
+    pair = editor.edits(part, {})
+    assert [(one.variant, one.steps, one.rank) for one in pair] == [("corrected", 3, 2), ("released", 3, 2)]

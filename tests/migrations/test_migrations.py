@@ -138,6 +138,22 @@ def test_a_store_with_stitches_keeps_them_and_going_back_takes_only_maps_that_we
             connection.execute(text(A_STITCH.format(map="rotation")))
 
 
+def test_traces_from_before_mlps_were_restored_are_of_states_and_going_back_keeps_those_alone(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0010")
+        old = "('c', 't', 'facts', 1, 'last', 0.5, 0.1, 3, 'old'"
+        connection.execute(text(f"insert into causal_traces values {old})"))
+        command.upgrade(migrating.configuration(connection), "0013")
+        new = "('c', 't', 'facts', 1, 'last', 0.5, 0.1, 3, 'new', 'mlp', 1, ' Rome', 0.9, null)"
+        connection.execute(text(f"insert into causal_traces values {new}"))
+        connection.execute(text("update edits set variant = 'released'"))
+        asked = "select run_id, restored from causal_traces order by run_id desc"
+        assert [tuple(row) for row in connection.execute(text(asked))] == [("old", None), ("new", "mlp")]
+        command.downgrade(migrating.configuration(connection), "0010")
+        assert connection.execute(text("select run_id from causal_traces")).scalars().all() == ["old"]
+
+
 A_RUN = """insert into runs by name select '{run}' as run_id, {checkpoint} as checkpoint_id, 'd' as dataset, 'x' as experiment,
 '{{}}' as parameters, '1' as code_version, 0 as seed, 'cpu' as device, now()::timestamp as started_at,
 now()::timestamp as finished_at{more}"""

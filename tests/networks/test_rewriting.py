@@ -14,7 +14,7 @@ from service.networks.edit_cases import Cases
 from service.networks.edit_fitting import fitted
 from service.networks.edit_layers import matrix_of, named_layer
 from service.networks.edits import applied
-from service.networks.rewriting import at_layer, key_directions, keys_of, second_moment
+from service.networks.rewriting import at_layer, key_directions, keys_of, second_moment, usual_moment
 
 
 @pytest.fixture
@@ -86,6 +86,39 @@ def test_a_rewritten_layer_gives_nearly_what_it_gave_of_the_originals_by_a_chang
         assert same(before, everything(normed))
     assert there > reached[0] > reached[1]
     assert after < found.fit.curve[0][1]
+
+
+def test_as_released_a_change_has_the_directions_of_channels_at_every_place_of_the_kernel(normed, stamps):
+    edit = replace(edit_of(normed, "rewriting", "block.second", rank=2, steps=20), variant="released")
+    (change,) = fitted(normed, edit, stamps).delta.changes.values()
+    places = (change.left @ change.right).reshape(12, 12, 9)  # outputs, channels, places of the kernel
+    assert [int(torch.linalg.matrix_rank(places[:, :, place], rtol=1e-4)) for place in range(9)] == [2] * 9
+    spanned = torch.cat([places[:, :, place] for place in range(9)])
+    assert torch.linalg.matrix_rank(spanned, rtol=1e-4) == 2
+    given, _ = at_layer(normed, "block.second", stamps.inputs)
+    channels = given.flatten(2).transpose(1, 2).flatten(0, 1).double()
+    module = normed.module.block.second
+    torch.testing.assert_close(second_moment(module, given, released=True), channels.T @ channels / len(channels))
+    with pytest.raises(BadInput, match=r"block\.first as released has rank 1 to 8, its channels; got 9"):
+        fitted(normed, replace(edit, layer="block.first", rank=9), stamps)
+    with pytest.raises(BadInput, match="low-rank has no variant as released; rewriting, rome have"):
+        fitted(normed, replace(edit, method="low-rank"), stamps)
+
+
+def test_keys_are_whitened_by_other_inputs_where_there_are_some(normed, stamps):
+    edit = edit_of(normed, "rewriting", "block.second", rank=1, steps=10)
+    halves = [{"pixel_values": stamps.originals["pixel_values"][rows]} for rows in (slice(0, 7), slice(7, None))]
+    own, same_inputs, others = (
+        fitted(normed, edit, stamps, whitened_by=given).delta.changes["block.second.weight"].right
+        for given in (
+            None,
+            usual_moment(normed, "block.second", halves),
+            usual_moment(normed, "block.second", [image_cases(normed, of_class=1).inputs]),
+        )
+    )
+    torch.testing.assert_close(own @ own.T, torch.ones(1, 1))
+    assert (own @ same_inputs.T).abs().item() == pytest.approx(1, abs=1e-4)
+    assert (own @ others.T).abs().item() < 0.99
 
 
 def test_a_text_networks_layer_is_rewritten_too(decoder):
