@@ -11,7 +11,7 @@ with compared as (
     -- the same edits as of lab.edit_tradeoff
     qualify row_number() over (
         partition by
-            e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.seed, b.dataset, b.judged_under
+            e.checkpoint_id, e.task_id, e.method, e.layer, e.rank, e.alpha, e.variant, e.seed, b.dataset, b.judged_under
         order by b.measured_at desc, e.measured_at desc, e.edit_id, b.sample
     ) = 1
 ),
