@@ -181,8 +181,8 @@ def show(store: Any, edits: list[str], done: str, json: bool) -> None:
     )
     show_table(*as_rows(ask(store, SHOWN, given)))
     typer.echo(
-        "\naccuracy on what nobody asked to change, clean and under corruptions (the mean over them; the change's 95 % interval is "
-        "over tasks, that of one task over draws)"
+        "\naccuracy on what nobody asked to change, clean and under corruptions (the mean over them; 95 % interval of the "
+        "change over tasks, of one task over draws)"
     )
     show_table(*as_rows(ask(store, BROKEN, given)))
 
