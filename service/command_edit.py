@@ -55,6 +55,7 @@ select method, layer, limited_to, edits, round(clean_before, 4) as clean_before,
        round(effective_change, 4) as effective_change, round(calibration_change, 4) as calibration_change
 from broken left join lab.t_quantiles on n = units order by method, layer, limited_to
 """
+NO_LINE = "\nno effective robustness: the line needs other untouched networks, and none are known: name them by --line"
 EVERYTHING = {
     "edits": "select * from lab.edits where list_contains($edits, edit_id) order by all",
     "scores": "select * from lab.edit_scores where list_contains($edits, edit_id) order by all",
@@ -168,6 +169,8 @@ def edit(
     if save is not None:
         _save(editor.store, edits, save)
     show(editor.store, [one.edit_id for one in edits], "nothing is missing" if answered else "edited", json)
+    if not (request.line or json):
+        typer.echo(NO_LINE)
 
 
 def show(store: Any, edits: list[str], done: str, json: bool) -> None:
@@ -184,8 +187,8 @@ def show(store: Any, edits: list[str], done: str, json: bool) -> None:
     )
     show_table(*as_rows(ask(store, SHOWN, given)))
     typer.echo(
-        "\naccuracy on what nobody asked to change, clean and under corruptions (the mean over them; the change's 95 % interval is "
-        "over tasks, that of one task over draws)"
+        "\naccuracy on what nobody asked to change, clean and under corruptions (the mean over them; 95 % interval of the "
+        "change over tasks, of one task over draws)"
     )
     show_table(*as_rows(ask(store, BROKEN, given)))
 

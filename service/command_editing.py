@@ -9,6 +9,7 @@ import typer
 from service import cli_options as options
 from service.cli_options import quoted
 from service.cli_output import found, progress_bar, show_answers, show_json
+from service.command_edit import NO_LINE
 from service.settings import Settings
 
 # {model} and {datasets} stand for a name and a list of names in quotes
@@ -124,3 +125,5 @@ def editing(
         f"{request.model}: {len(request.parts)} draws of {tasks}: {'nothing is missing' if answered else 'edited'}"
     )
     show_answers(settings, questions)
+    if not request.line:
+        typer.echo(NO_LINE)

@@ -24,7 +24,7 @@ join main.edits e on e.edit_id = f.edit_id and e.run_id = f.run_id
 join main.checkpoints c on c.checkpoint_id = e.checkpoint_id
 qualify rank() over (partition by f.edit_id order by r.finished_at desc, f.run_id desc) = 1;
 
-comment on view lab.edit_curves is 'How the edits of lab.edits were fitted: the loss on the exemplars by step, the newest run';
+comment on view lab.edit_curves is 'How the edits of lab.edits were fitted: the loss on the exemplars by step, the newest run; of 1-li and interpolation that of the weights as they are tuned, at alpha 1, whatever the edit''s alpha';
 comment on column lab.edit_curves.model is 'the network''s name in the store';
 comment on column lab.edit_curves.step is 'optimiser step; NULL where nobody said';
 comment on column lab.edit_curves.task is 'the task''s name: what is asked of the network';

@@ -121,7 +121,7 @@ comment on column lab.edit_robustness.calibration_error is 'expected calibration
 comment on column lab.edit_robustness.calibration_change is 'less that of the untouched network; above 0 the edit cost calibration';
 comment on column lab.edit_robustness.clean_accuracy is 'accuracy of the same network without corruption; NULL where severity is 0';
 comment on column lab.edit_robustness.expected_accuracy is 'what the line of untouched networks foretells of a network with that clean accuracy; NULL with fewer than 2 that differ (Taori 2020)';
-comment on column lab.edit_robustness.effective_robustness is 'accuracy less the expected one';
+comment on column lab.edit_robustness.effective_robustness is 'accuracy less the expected one; NULL without a line';
 comment on column lab.edit_robustness.effective_robustness_change is 'less that of the untouched network';
 comment on column lab.edit_robustness.line_slope is 'slope of the line: logit of accuracy under the corruption against logit of clean accuracy, least squares over untouched networks, each cut at 0.001 and 0.999';
 comment on column lab.edit_robustness.line_intercept is 'its intercept';

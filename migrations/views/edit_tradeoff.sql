@@ -195,7 +195,7 @@ comment on column lab.edit_tradeoff.exemplar_success is 'share of the exemplars 
 comment on column lab.edit_tradeoff.corrupted_success is 'share of held-out cases that come out as asked under corruptions';
 comment on column lab.edit_tradeoff.corrupted_success_low is 'lower end of its 95 % interval over edits, cut at 0';
 comment on column lab.edit_tradeoff.corrupted_success_high is 'upper end of that interval, cut at 1';
-comment on column lab.edit_tradeoff.generality is 'share of cases of another kind that come out as asked';
+comment on column lab.edit_tradeoff.generality is 'share of cases of another kind that come out as asked; of other classes, as what they are';
 comment on column lab.edit_tradeoff.generality_low is 'lower end of its 95 % interval over edits, cut at 0';
 comment on column lab.edit_tradeoff.generality_high is 'upper end of that interval, cut at 1';
 comment on column lab.edit_tradeoff.locality is 'share of unrelated inputs that the untouched network tells alike';

@@ -110,7 +110,7 @@ comment on column lab.edits.success is 'share of held-out cases that come out as
 comment on column lab.edits.success_std_error is 'its standard error over cases';
 comment on column lab.edits.success_before is 'the same of the untouched network';
 comment on column lab.edits.corrupted_success is 'share of held-out cases that come out as asked under corruptions; mean over families and severities';
-comment on column lab.edits.generality is 'share of cases of another kind (paraphrases, another style, other classes) that come out as asked; mean over kinds';
+comment on column lab.edits.generality is 'share of cases of another kind (paraphrases, another style, other classes) that come out as asked; mean over kinds. Other classes are to be told as what they are, also where the task has its own told as another; lab.edit_scores has each kind';
 comment on column lab.edits.locality is 'share of unrelated inputs that the untouched network tells alike, 0 to 1; NULL of edits that were only tried in a search';
 comment on column lab.edits.locality_std_error is 'its standard error over inputs; of texts the tokens of one are taken together';
 comment on column lab.edits.errors_corrected is 'share of the untouched network''s errors on held-out cases that are gone; 1 is all, below 0 there are more';
@@ -118,7 +118,7 @@ comment on column lab.edits.weights_changed is 'how many weights the edit change
 comment on column lab.edits.share_changed is 'of all the network''s parameters';
 comment on column lab.edits.converged is 'whether the loss was finite and had stopped falling; if not, note says so and lab.edit_curves shows it';
 comment on column lab.edits.loss_before is 'mean loss on the exemplars before the first step, in the unit of the method';
-comment on column lab.edits.loss_after is 'after the last; NULL where it is no finite number';
+comment on column lab.edits.loss_after is 'after the last; NULL where it is no finite number; of 1-li and interpolation that of the tuned weights, at alpha 1, whatever the edit''s alpha';
 comment on column lab.edits.seconds is 'how long the fit took; of a further alpha, how long it took to go there';
 comment on column lab.edits.note is 'what is to be known of the fit';
 comment on column lab.edits.search is 'the search that it was tried in; NULL for an edit of its own';

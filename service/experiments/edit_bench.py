@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -40,13 +41,16 @@ class Bench:
     seed: int
     general: General
     saved: Delta | None = None  # an edit that was fitted before, in the place of those that are fitted here
+    names: Mapping[str, int] | None = (
+        None  # of a task of images the numbers of their classes, the dataset's own if None
+    )
     moments: dict[str, KeyMoments] = field(default_factory=dict, repr=False)
     usual: dict[tuple[str, bool], Moment] = field(default_factory=dict, repr=False)
 
     @cached_property
     def sets(self) -> CaseSets:
         """The cases."""
-        return case_sets(self.network, self.task, self.items, self.seed)
+        return case_sets(self.network, self.task, self.items, self.seed, self.names)
 
     @cached_property
     def scores(self) -> TaskScores:

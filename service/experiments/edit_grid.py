@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from service.errors import BadInput, UnknownName
-from service.networks.edit_settings import LAYERED, MOVING, RANKED
+from service.networks.edit_settings import HIGHEST_RATE, LAYERED, MOVING, RANKED
 from service.subjects import Edit, EditMethod
 
 METHODS: tuple[EditMethod, ...] = get_args(EditMethod)
@@ -63,8 +63,8 @@ class Grid:
             raise BadInput(f"--alpha is a share from 0 to 1; got {', '.join(map(str, self.alphas or ()))}")
         if any(rank < 1 for rank in self.ranks or ()):
             raise BadInput(f"--rank is 1 or more; got {', '.join(map(str, self.ranks or ()))}")
-        if self.learning_rate is not None and self.learning_rate <= 0:
-            raise BadInput(f"--rate is above 0; got {self.learning_rate}")
+        if self.learning_rate is not None and not 0 < self.learning_rate <= HIGHEST_RATE:
+            raise BadInput(f"--rate is a number above 0 and at most {HIGHEST_RATE:g}; got {self.learning_rate}")
 
     def places(self, method: EditMethod, layers: Sequence[str]) -> list[str | None]:
         """Where a method edits, of the layers of those names; None for all of the network's."""

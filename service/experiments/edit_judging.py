@@ -11,7 +11,7 @@ from service.edit_results import Predictions, Robustness
 from service.errors import BadInput, UnknownName
 from service.measures.prediction_quality import robustness
 from service.networks import image_corruptions, text_corruptions
-from service.networks.class_labels import class_names, class_numbers
+from service.networks.class_labels import class_numbers
 from service.networks.datasets import TextWindows
 from service.networks.edit_tasks import Task
 from service.networks.image_datasets import ImageItems
@@ -136,17 +136,17 @@ class General:
             yield robustness(*one, self.predictions(network, one), before)
 
 
-def general_of(task: Task, own: Any, items: Any, judging: Judging) -> General:
-    """What robustness is judged on beside a task of its `own` items: without the class, or those items, that it has told as
-    another. Raises BadInput, UnknownName."""
+def general_of(task: Task, own: Any, items: Any, judging: Judging, names: Mapping[str, int] | None) -> General:
+    """What robustness is judged on beside a task of its `own` items, whose classes have the numbers `names`: without the class,
+    or those items, that it has told as another. Raises BadInput, UnknownName."""
     asked = task.images
     if judging.dataset is not None and not isinstance(items, ImageItems | TextWindows):
         raise BadInput(f"robustness is judged on images or texts; {judging.dataset} has neither")
-    if asked is None or not isinstance(own, ImageItems) or not isinstance(items, ImageItems):
+    if asked is None or names is None or not isinstance(own, ImageItems) or not isinstance(items, ImageItems):
         return General(items, judging)
     without, left_out = None, frozenset[int]()
     if asked.target is not None and asked.of_class is not None:
-        without = class_number(own, asked.of_class)
+        without = class_number(own, names, asked.of_class)
     if asked.target is not None and own.dataset.digest == items.dataset.digest:
         left_out = frozenset(asked.items or ())
-    return General(items, judging, class_names(own), without, left_out)
+    return General(items, judging, names, without, left_out)

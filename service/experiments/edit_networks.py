@@ -50,7 +50,8 @@ class Editor:
         if key not in self.benches:
             self.benches.clear()
             asked, network = part.asked, self.network(part.source)
-            self.benches[key] = Bench(network, asked.task, asked.items, part.seed, asked.general, self.saved)
+            about = asked.task, asked.items, part.seed, asked.general, self.saved, asked.names
+            self.benches[key] = Bench(network, *about)
         return self.benches[key]
 
     def lacks_untouched(self, source: CheckpointSource, general: General) -> bool:

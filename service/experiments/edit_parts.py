@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from service.experiments.edit_judging import General, Judging, general_of
 from service.networks.checkpoints import CheckpointSource
-from service.networks.class_labels import class_numbers
+from service.networks.class_labels import class_names, class_numbers
 from service.networks.edit_tasks import Task
 from service.networks.image_datasets import ImageItems
 from service.subjects import content_id
@@ -22,6 +22,7 @@ class Asked:
     task: Task
     items: Any
     general: General
+    names: Mapping[str, int] | None = None  # of images the numbers of their classes by name
 
     @cached_property
     def task_id(self) -> str:
@@ -29,14 +30,17 @@ class Asked:
         digest = self.items.dataset.digest
         if not isinstance(self.items, ImageItems):
             return self.task.task_id(digest)
-        return self.task.task_id(content_id(digest, sorted(class_numbers(self.items).items())))
+        return self.task.task_id(content_id(digest, sorted(class_numbers(self.items, known=self.names).items())))
 
 
-def asked_of(task: Task, judging: Judging, opened: Callable[[str], Any]) -> Asked:
-    """A task with its datasets opened. Raises UnknownName, BadInput."""
+def asked_of(
+    task: Task, judging: Judging, opened: Callable[[str], Any], told: Mapping[str, int] | None = None
+) -> Asked:
+    """A task with its datasets opened; `told` are the classes that the network names. Raises UnknownName, BadInput."""
     items = opened(task.dataset)
     general = items if judging.dataset is None else opened(judging.dataset)
-    return Asked(task, items, general_of(task, items, general, judging))
+    names = class_names(items, told=told) if isinstance(items, ImageItems) else None
+    return Asked(task, items, general_of(task, items, general, judging, names), names)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from service.experiments.edit_judging import General, Judging
 from service.experiments.edit_networks import Editor
 from service.experiments.edit_parts import Asked, Part, asked_of
 from service.networks.checkpoints import CheckpointSource, find_checkpoints
+from service.networks.class_labels import told_classes
 from service.networks.datasets import open_dataset
 from service.networks.edit_tasks import Task, read_task
 from service.networks.edits import Delta
@@ -95,7 +96,8 @@ def asked_edits(
     if line is None and not revisions:
         others = find_checkpoints(model, (), name)
     opened: Opened = lru_cache(maxsize=None)(open_dataset)
-    asked = [asked_of(task, judging, opened) for task in tasks]
+    told = told_classes(source.location, source.hub_revision)
+    asked = [asked_of(task, judging, opened, told) for task in tasks]
     seeds = range(grid.seeds) if saved is None else [saved.edit.seed]
     parts = tuple(Part(source, one, seed) for one in asked for seed in seeds)
     _refuse_twice(asked)

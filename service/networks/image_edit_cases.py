@@ -23,11 +23,12 @@ from service.networks.vision import VisionNetwork
 
 @dataclass(frozen=True, eq=False)
 class ImageDraw:
-    """The images of a task, and the class that each of the dataset's is."""
+    """The images of a task, the numbers of classes by name, and the class that each of the dataset's images is."""
 
     network: VisionNetwork
     items: ImageItems
     asked: ImagesAsked
+    names: Mapping[str, int]
     labels: Mapping[int, int]
 
     @cached_property
@@ -41,7 +42,7 @@ class ImageDraw:
                         f"item {item} of {self.items.dataset.name} has no class to be told as: give a target"
                     )
             return list(dict.fromkeys(self.asked.items))
-        own = class_number(self.items, self.asked.of_class)
+        own = class_number(self.items, self.names, self.asked.of_class)
         found = [item for item in self.items.item_ids if self.labels.get(item) == own]
         if not found:
             raise BadInput(
@@ -51,7 +52,9 @@ class ImageDraw:
 
     def target(self, item: int) -> int:
         """The class that an item is to be told as."""
-        return self.labels[item] if self.asked.target is None else class_number(self.items, self.asked.target)
+        return (
+            self.labels[item] if self.asked.target is None else class_number(self.items, self.names, self.asked.target)
+        )
 
     def cases(
         self,
@@ -80,20 +83,21 @@ class ImageDraw:
         return self.network.inputs(pixels)
 
 
-def class_number(items: ImageItems, named: str | int | None) -> int:
+def class_number(items: ImageItems, names: Mapping[str, int], named: str | int | None) -> int:
     """The number of a class by its name. Raises UnknownName."""
-    names = class_names(items)
     if str(named) not in names:
         raise UnknownName.of(f"class of {items.dataset.name}", str(named), names)
     return names[str(named)]
 
 
-def image_case_sets(network: Network, task: Task, items: ImageItems, seed: int) -> CaseSets:
+def image_case_sets(
+    network: Network, task: Task, items: ImageItems, seed: int, names: Mapping[str, int] | None = None
+) -> CaseSets:
     """The cases of a task of images. Raises BadInput, UnknownName."""
     if task.images is None or not isinstance(items, ImageItems) or not isinstance(network, VisionNetwork):
         raise BadInput(f"{network.checkpoint.label} reads images, and {task.dataset} is a dataset of texts")
-    asked, labels = task.images, class_numbers(items)
-    draw = ImageDraw(network, items, asked, labels)
+    asked, known = task.images, class_names(items) if names is None else names
+    draw = ImageDraw(network, items, asked, known, class_numbers(items, known=known))
     exemplars, validation, held_out = _parts(draw.members, asked, seed)
     style, (others, choosing) = asked.style, _others(draw, seed)
     general, apart = {}, others[: asked.held_out]
@@ -111,7 +115,7 @@ def image_case_sets(network: Network, task: Task, items: ImageItems, seed: int) 
         draw.unrelated(others),
         draw.unrelated(choosing),
     )
-    _refuse_classes(network, items, sets.exemplars)
+    _refuse_classes(draw, sets.exemplars)
     return sets
 
 
@@ -151,12 +155,12 @@ def _others(draw: ImageDraw, seed: int) -> tuple[list[int], list[int]]:
 
 
 @torch.no_grad()
-def _refuse_classes(network: Network, items: ImageItems, cases: Cases) -> None:
-    known = scores_of(network, cases.rows([0]).inputs).shape[-1]
+def _refuse_classes(draw: ImageDraw, cases: Cases) -> None:
+    known = scores_of(draw.network, cases.rows([0]).inputs).shape[-1]
     largest = int(cases.targets.max())
     if largest >= known:
-        named = next(name for name, number in class_names(items).items() if number == largest)
+        named = next(name for name, number in draw.names.items() if number == largest)
         raise BadInput(
-            f"{network.checkpoint.label} tells {known} classes, and the task asks for class {named!r} of "
-            f"{items.dataset.name}, which is number {largest}"
+            f"{draw.network.checkpoint.label} tells {known} classes, and the task asks for class {named!r} of "
+            f"{draw.items.dataset.name}, which is number {largest}"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from service.errors import BadInput, UnknownName
@@ -73,7 +75,9 @@ def test_the_best_of_a_search_fills_in_what_nobody_gave():
         ({"methods": ()}, "an edit needs a method"),
         ({"methods": ("low-rank",), "alphas": (1.2,)}, "--alpha is a share from 0 to 1; got 1.2"),
         ({"methods": ("low-rank",), "ranks": (0,)}, "--rank is 1 or more; got 0"),
-        ({"methods": ("low-rank",), "learning_rate": 0.0}, "--rate is above 0"),
+        ({"methods": ("low-rank",), "learning_rate": 0.0}, "--rate is a number above 0 and at most 1e\\+30; got 0.0"),
+        ({"methods": ("low-rank",), "learning_rate": math.nan}, "got nan"),
+        ({"methods": ("low-rank",), "learning_rate": 1e31}, "got 1e\\+31"),
     ],
 )
 def test_settings_that_no_edit_can_have_are_refused(given, refusal):

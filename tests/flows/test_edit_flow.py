@@ -300,22 +300,3 @@ def test_a_decoder_is_edited_by_rome_where_the_causal_trace_says(asked, place, d
         asked, "select distinct corruption from lab.edit_robustness where edit_id is not null and kind = 'decoder'"
     )
     assert {one["corruption"] for one in corrupted} == {"none", "character-noise", "casing", "word-dropout", "template"}
-
-
-@pytest.mark.parametrize(
-    ("options", "refusal"),
-    [
-        (("--method", "low-rank", "--rank", "400"), "has rank 1 to 32; got 400"),
-        (("--method", "one-layer", "--layer", "vit.layernorm"), "vit.layernorm"),
-        (("--method", "one-layer", "--layer", "vit.layer"), "unknown"),
-        (("--method", "lowrank"), "unknown method of editing 'lowrank': did you mean 'low-rank'"),
-        (("--method", "1-li", "--alpha", "1.5"), "--alpha is a share from 0 to 1; got 1.5"),
-        (("--method", "rome"), "decoder"),
-        (("--method", "one-layer", "--corruption", "fog"), "unknown corruption"),
-        (("--method", "one-layer", "--severity", "7"), "--severity is 1 to 5; got 7"),
-    ],
-)
-def test_what_cannot_be_edited_is_refused_in_one_line(refused, place, vision_folder, options, refusal):
-    line = refused("edit", str(vision_folder), "--task", str(place / "zeros.toml"), *options, "--count", "10")
-    assert refusal in line
-    assert "unforeseen" not in line
