@@ -81,7 +81,9 @@ def test_the_concept_goes_with_the_items_that_carry_it_and_not_with_as_many_othe
     assert some["random"]["accuracy"] > 0.8
     assert some["top"]["accuracy"] < 0.75
     for row in some.values():
-        assert row["chance"] - 0.05 < row["untrained_accuracy"] < 0.7
+        assert (
+            row["chance"] < row["untrained_accuracy"] < some["none"]["accuracy"]
+        )  # random networks tell something of it
         assert row["accuracy_change_low"] <= row["accuracy_change"] <= row["accuracy_change_high"]
     # what was before the first step is an earlier checkpoint of each member
     steps = rows(removed, "select step, count(*) as members from lab.checkpoints where model like '%-seed-%' and model not "
