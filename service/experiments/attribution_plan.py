@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from service.experiments.attribute_concepts import Attributer
 from service.experiments.attribution_judging import lacking
+from service.experiments.attribution_question import Ranking
 from service.experiments.attribution_request import Question
 from service.experiments.attribution_study import Study
 from service.experiments.counterfactual_rows import by_removal
@@ -41,19 +43,22 @@ def is_answered(study: Study) -> bool:
 
 
 def _counterfactuals_are_there(study: Study, sources: Sequence[CheckpointSource]) -> bool:
-    base = study.question.base
-    if base is None or not study.question.removals:
-        return True
     attributer = study.attributer(sources, study.layer(sources))
-    trainings = study.trainings(attributer)
+    return all(_is_there(study, attributer, ranking) for ranking in study.question.rankings)
+
+
+def _is_there(study: Study, attributer: Attributer, ranking: Ranking) -> bool:
+    base, trainings = study.question.base, study.trainings(attributer, ranking)
+    if base is None:
+        return True
     jobs = {name: one.job for name, one in trainings.items()}
     if not base.are_trained(jobs):
         return False
     without = dict(zip(base.trained(jobs), trainings.values(), strict=True))
-    if study.judge(attributer).lacking(without):
+    if study.judge(attributer, ranking).lacking(without):
         return False
     return not any(
         prober.lacks()
         for removal, networks in by_removal(without).items()
-        for prober in study.probers(networks, study.ensemble_without(removal, attributer))
+        for prober in study.probers(networks, study.ensemble_without(removal, attributer, ranking))
     )

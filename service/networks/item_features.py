@@ -114,6 +114,11 @@ class Member:
             return tuple(name for name, weight in module.named_parameters() if weight.is_floating_point())
         return parameters_below(module, self.network.blocks.capturing, self.probe.layer, one)
 
+    def parameters(self, side: Side) -> int:
+        """How many numbers a gradient of the output has. Raises BadInput where a layer has no parameters below it."""
+        read = reader_of(self.network, side.items)
+        return sum(self.network.module.get_parameter(name).numel() for name in self.names(read(side.ids[:1])))
+
     def features(
         self, side: Side, projection: Project, on_items: OnItems | None = None, trained: bool = False
     ) -> ItemFeatures:

@@ -98,6 +98,36 @@ def runs(connection):
     return [tuple(row) for row in connection.execute(text("select run_id, checkpoint_id from runs order by 1"))]
 
 
+def test_the_twelfth_version_keeps_removals_and_going_back_takes_those_matched_by_class(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0010")
+        connection.execute(text(A_REMOVAL.format(removal="top")))
+    refuses(store, "class-matched")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0012")
+        connection.execute(text(A_REMOVAL.format(removal="class-matched")))
+        assert removals(connection) == ["class-matched", "top"]
+    refuses(store, "some")
+    with altering(store) as connection:
+        command.downgrade(migrating.configuration(connection), "0010")
+        assert removals(connection) == ["top"]
+
+
+A_REMOVAL = """insert into concept_counterfactuals by name select 'r' as run_id, 'a' as attribution_id, 'e' as ensemble,
+'c' as concept_id, 1 as layer, 'trak' as method, 'all' as positions, 5 as folds, 2 as probe_seeds, 'd' as dataset,
+'{removal}' as removal, 3 as removed, 7 as train_items, 0 as seed, 'k' as checkpoint_id"""
+
+
+def refuses(store, removal):
+    with pytest.raises(DBAPIError, match="CHECK"), altering(store) as connection:
+        connection.execute(text(A_REMOVAL.format(removal=removal)))
+
+
+def removals(connection):
+    return connection.execute(text("select removal from concept_counterfactuals order by 1")).scalars().all()
+
+
 def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path):
     store = open_store(tmp_path / "store", 5)
     with altering(store) as connection:
