@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from service.errors import BadInput
 from service.experiments.attribute_concepts import Attributer, Ensemble, Subject
 from service.experiments.attribution_judging import Halves, Judging, Mislabelled
@@ -18,7 +16,7 @@ from service.experiments.probe_concepts import Prober
 from service.experiments.probe_plan import Probing
 from service.experiments.removals import NOTHING, Ranked
 from service.networks.checkpoints import CheckpointSource
-from service.networks.item_features import Member, Probe
+from service.networks.item_features import Member, unfitted
 from service.networks.loading import Network
 from service.networks.retraining import Retraining
 from service.storage.answers import ask
@@ -129,7 +127,7 @@ class Study:
         if layer is not None and layer > network.blocks.layers:
             label = network.checkpoint.model
             raise BadInput(f"layer {layer} is not there: {label} has layers 0 to {network.blocks.layers}")
-        probe = None if layer is None else Probe(layer, torch.zeros(0), 0.0)
+        probe = None if layer is None else unfitted(layer)
         member = Member(network, question.wanted.output, probe)
         for method in set(question.wanted.methods) & set(OF_GRADIENTS):
             question.wanted.width(method, len(question.train.ids), member.parameters(question.train))

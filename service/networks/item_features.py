@@ -41,6 +41,11 @@ class Probe:
     bias: float
 
 
+def unfitted(layer: int) -> Probe:
+    """A probe that says where it would be, and nothing else."""
+    return Probe(layer, torch.zeros(0), 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Member:
     """A network of an ensemble, and the probe at it where a probe's margin is attributed.
