@@ -21,7 +21,7 @@ from flows.progress_artifact import progress_shown, say
 from service.experiments.attribute_concepts import Attributer
 from service.experiments.attribution_judging import Judging, judged, lacking
 from service.experiments.attribution_plan import members_of
-from service.experiments.attribution_question import METHODS, TARGETS, Wanted
+from service.experiments.attribution_question import RIDGE, TARGETS, Ranking, Wanted, asked_methods
 from service.experiments.attribution_request import Demands, asked_attribution
 from service.experiments.attribution_study import Study
 from service.experiments.counterfactual_rows import Judge, by_removal
@@ -90,7 +90,7 @@ def attribute_concepts(
     layer: Layer | None = None,
     methods: list[str] | None = None,
     dimensions: Count | None = None,
-    ridge: Annotated[float, Field(ge=0)] = 0.0,
+    ridge: Annotated[float, Field(ge=0)] = RIDGE,
     keep: float | None = None,
     top: Count = 10,
     target_items: Count = TARGETS,
@@ -100,6 +100,7 @@ def attribute_concepts(
     halves: Annotated[int, Field(ge=0)] = 0,
     mislabel: float | None = None,
     signed: bool = False,
+    as_released: bool = False,
     sample: States | None = None,
     seeds: Count = 3,
     folds: Annotated[int, Field(ge=2)] = 5,
@@ -123,18 +124,19 @@ def attribute_concepts(
         ensemble: What the ensemble is called.
         output: probe, class or next-token.
         layer: The layer whose probe is attributed; the one with the most selective probes if not given.
-        methods: trak, trak-released, gradient-cosine, representation, random; items are taken away by the first.
+        methods: trak, trak-kernel, trak-released, gradient-cosine, representation, random; items are taken away by the first.
         dimensions: Dimensions that gradients are projected to.
-        ridge: Share of their mean square that is added to the kernel of gradients.
+        ridge: What is added to the kernel of gradients, as a share of its mean eigenvalue; 0 is as released.
         keep: The share of TRAK's scores that soft-thresholding leaves.
         top: Items that are recorded each way.
         target_items: The most targets that are read.
         remove: What is taken away, such as top:5%,10%; needs members.
-        controls: What else is taken away: random, bottom, exemplars.
+        controls: What else is taken away: random, bottom, exemplars, class-matched.
         members: Networks that are trained from new weights as the ensemble; 0 for those that are named.
         halves: Networks that are trained on random halves of the items, to judge the attribution by.
         mislabel: The share of items whose labels are made wrong in one training, to be found by each method.
         signed: Take away by the mean of the scores over the targets, not by the mean of their sizes.
+        as_released: Also attribute by TRAK as released, and take away by that too.
         sample: States kept of each layer of the targets.
         seeds: Probes of each network, by the choice of held-out items.
         folds: One part in so many of the targets is held out from each probe.
@@ -145,11 +147,14 @@ def attribute_concepts(
         store: The store's folder, or its s3:// URL.
         lock_wait: Seconds to wait for a busy store.
     """
-    wanted = Wanted(output, tuple(methods or METHODS), dimensions, ridge, keep, top, target_items)  # type: ignore[arg-type]
-    demands = Demands(remove, tuple(CONTROLS if controls is None else controls), members, halves, mislabel, signed)
+    by = asked_methods(methods, as_released)
+    wanted = Wanted(output, by, dimensions, ridge, keep, top, target_items)  # type: ignore[arg-type]
+    taken = tuple(CONTROLS if controls is None else controls)
+    demands = Demands(remove, taken, members, halves, mislabel, signed, as_released)
     probes = Asked(seeds=seeds, folds=folds)
     question = asked_attribution(
-        models, concept, dataset, targets, revisions, ensemble, layer, wanted, probes, demands, Path(networks), sample
+        models, concept, dataset, targets, revisions, ensemble, layer, wanted, probes, demands, Path(networks), sample,
+        device,
     )  # fmt: skip
     opened = open_store(store, lock_wait, say)
     loaded = LastLoaded(partial(load, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
@@ -160,16 +165,16 @@ def attribute_concepts(
         attributer = answer(study)
     identities = [attributer.identity(method) for method in question.wanted.methods]
     leave_rows(opened, SHOWN, [" ".join(identities)], artifact_key(*subjects), f"attribution of {question.name}")
-    if question.removals:
-        key = artifact_key("counterfactuals", question.name)
-        leave_rows(
-            opened, REMOVED, [identities[0], question.ranking], key, f"what is left of the concept in {question.name}"
-        )
+    for ranking in question.rankings:
+        key = artifact_key("counterfactuals", question.name, ranking.name)
+        about = [attributer.identity(ranking.method), ranking.name]
+        leave_rows(opened, REMOVED, about, key, f"what is left of the concept in {question.name}")
 
 
 def answer(study: Study) -> Attributer:
     """Everything that is asked and not there: the ensemble, its probes, its attribution, and what is trained to judge both."""
     question, base = study.question, study.question.base
+    study.refuse_early()
     if base is not None:
         base.trained(study.first_trainings())
     sources = members_of(question)
@@ -180,10 +185,10 @@ def answer(study: Study) -> Attributer:
         raise_together(failures, 1, "ensembles could not be attributed")
     if base is None:
         return attributer
-    trainings = study.trainings(attributer)
-    if trainings:
+    for ranking in question.rankings:
+        trainings = study.trainings(attributer, ranking)
         trained = base.trained({name: one.job for name, one in trainings.items()})
-        _without(study, attributer, dict(zip(trained, trainings.values(), strict=True)))
+        _without(study, attributer, ranking, dict(zip(trained, trainings.values(), strict=True)))
     for judging in study.judgings(attributer):
         if lacking(judging):
             sources = judging.sources()
@@ -202,14 +207,16 @@ def _probed(study: Study, sources: Sequence[CheckpointSource], ensemble: str) ->
         raise_together(failures, len(outcomes) + len(failures), "networks could not be probed")
 
 
-def _without(study: Study, attributer: Attributer, trainings: Mapping[CheckpointSource, Without]) -> None:
+def _without(
+    study: Study, attributer: Attributer, ranking: Ranking, trainings: Mapping[CheckpointSource, Without]
+) -> None:
     """Probe and judge the networks that were trained without some items, each removal an ensemble of its own; those before
     their first step belong to the ensemble itself."""
-    judge, removals = study.judge(attributer), by_removal(trainings)
+    judge, removals = study.judge(attributer, ranking), by_removal(trainings)
     for removal, sources in removals.items():
         before = judge.untrained if removal == NOTHING.name else ()
-        _probed(study, [*before, *sources], study.ensemble_without(removal, attributer))
-    failures = compared(study.comparisons(attributer, trainings), study.store)
+        _probed(study, [*before, *sources], study.ensemble_without(removal, attributer, ranking))
+    failures = compared(study.comparisons(attributer, ranking, trainings), study.store)
     raise_together(failures, len(removals), "removals could not be compared")
     todo = judge.lacking(trainings)
     outcomes, failures = outcomes_of(

@@ -62,11 +62,13 @@ def attribute(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="trak, trak-released, gradient-cosine, representation or random; all but the second. Repeatable."
+            help="trak, trak-kernel, trak-released, gradient-cosine, representation, random; all but the third. Repeatable."
         ),
     ] = None,
     dimensions: Annotated[int | None, typer.Option(min=1, help="Dimensions that gradients are projected to.")] = None,
-    ridge: Annotated[float, typer.Option(min=0, help="Share of their mean square added to the kernel.")] = 0.0,
+    ridge: Annotated[
+        float, typer.Option(min=0, help="Share of its mean eigenvalue added to the kernel; 0 as released.")
+    ] = 0.1,
     keep: Annotated[float | None, typer.Option(help="Share of TRAK's scores that soft-thresholding leaves.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Items recorded each way.")] = 10,
     target_items: Annotated[int, typer.Option(min=1, help="The most targets that are read.")] = 200,
@@ -75,12 +77,13 @@ def attribute(
     ] = False,
     members: Annotated[int, typer.Option(min=1, help="Networks that --retrain trains each time.")] = 3,
     remove: Annotated[str | None, typer.Option(help="What is taken away, such as top:50 or top:5%,10%.")] = None,
-    controls: Annotated[str, typer.Option(help="What else is taken away.")] = "random,bottom,exemplars",
+    controls: Annotated[str, typer.Option(help="What else is taken away.")] = "random,bottom,exemplars,class-matched",
     halves: Annotated[int, typer.Option(min=0, help="Networks trained on halves, to judge by.")] = 0,
     mislabel: Annotated[float | None, typer.Option(help="Share of wrong labels that are to be found.")] = None,
     signed: Annotated[
         bool, typer.Option("--signed", help="Take away by the mean score, not by the scores' mean size.")
     ] = False,
+    as_released: options.AskedAsReleased = False,
     sample: options.Sample = None,
     seeds: options.Seeds = 3,
     folds: Annotated[int, typer.Option(min=2, help="One part in so many of the targets is held out from a probe.")] = 5,
@@ -92,7 +95,7 @@ def attribute(
 ) -> None:
     """Put a concept down to training items by TRAK and cheaper methods; take these away, train again, and probe again."""
     from service.experiments.attribution_plan import is_answered
-    from service.experiments.attribution_question import METHODS, Wanted
+    from service.experiments.attribution_question import Wanted, asked_methods
     from service.experiments.attribution_request import Demands, asked_attribution
     from service.experiments.attribution_study import Study
     from service.experiments.probe_request import Asked
@@ -102,8 +105,9 @@ def attribute(
 
     settings = Settings()
     taken = tuple(one.strip() for one in controls.split(",") if one.strip())
-    wanted = Wanted(output, tuple(method or METHODS), dimensions, ridge, keep, top, target_items)  # type: ignore[arg-type]
-    demands = Demands(remove, taken, members if retrain else 0, halves, mislabel, signed)
+    by = asked_methods(method, as_released)
+    wanted = Wanted(output, by, dimensions, ridge, keep, top, target_items)  # type: ignore[arg-type]
+    demands = Demands(remove, taken, members if retrain else 0, halves, mislabel, signed, as_released)
     with progress_bar(quiet=json):
         question = asked_attribution(
             models, concept, dataset, targets, revision, ensemble, layer, wanted, Asked(seeds=seeds, folds=folds), demands,
@@ -134,6 +138,7 @@ def attribute(
                 halves=halves,
                 mislabel=mislabel,
                 signed=signed,
+                as_released=as_released,
                 sample=sample,
                 seeds=seeds,
                 folds=folds,
@@ -157,12 +162,10 @@ def _show(study: Any, json: bool) -> None:
     layer = study.layer(sources)
     attributer = study.attributer(sources, layer)
     identities = {"identities": [attributer.identity(method) for method in question.wanted.methods]}
-    about = None
-    if question.removals and question.concept is not None:
-        about = {"attribution": attributer.identity(question.wanted.methods[0]), "ranking": question.ranking}
+    abouts = [{"attribution": attributer.identity(one.method), "ranking": one.name} for one in question.rankings]
     if json:
         found = {title: ask(study.store, query, identities).to_pylist() for title, query in EVERYTHING.items()}
-        found["counterfactuals"] = ask(study.store, COUNTERFACTUALS, about).to_pylist() if about else []
+        found["counterfactuals"] = [row for one in abouts for row in ask(study.store, COUNTERFACTUALS, one).to_pylist()]
         show_json({"ensemble": question.name, "layer": layer, **found})
         return
     what = f"{question.concept.concept.name} at layer {layer}" if question.concept else question.wanted.output
@@ -177,6 +180,9 @@ def _show(study: Any, json: bool) -> None:
     if quality[1]:
         typer.echo("\nhow far these can be trusted")
         show_table(*quality)
-    if about:
-        typer.echo("\nwhat is left of the concept in networks trained without these items, and without as many others")
+    for about in abouts:
+        by = "" if about is abouts[0] else f", by {about['ranking']}"
+        typer.echo(
+            f"\nwhat is left of the concept in networks trained without these items, and without as many others{by}"
+        )
         show_table(*as_rows(ask(study.store, REMOVED, about)))

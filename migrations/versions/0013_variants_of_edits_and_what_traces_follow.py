@@ -4,7 +4,7 @@ network's own, where earlier ones took that of the task."""
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

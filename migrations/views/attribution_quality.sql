@@ -32,7 +32,7 @@ comment on column lab.attribution_quality.members is 'how many networks it has';
 comment on column lab.attribution_quality.concept is 'the concept whose probe is attributed; NULL for the network''s own output';
 comment on column lab.attribution_quality.output is 'what is attributed: probe, class or next-token';
 comment on column lab.attribution_quality.layer is 'the layer whose probe is attributed; NULL for the network''s own output';
-comment on column lab.attribution_quality.method is 'trak, trak-released, gradient-cosine, representation or random';
+comment on column lab.attribution_quality.method is 'trak, trak-kernel, trak-released, gradient-cosine, representation or random';
 comment on column lab.attribution_quality.dataset is 'the key of the training items';
 comment on column lab.attribution_quality.targets is 'the key of the target items';
 comment on column lab.attribution_quality.quality is 'linear-datamodeling-score, Spearman of foretold and real outputs over networks trained on halves; mislabelled-auroc and mislabelled-recall, of wrong labels that were put in; half-ensembles, Spearman between two halves of the networks';

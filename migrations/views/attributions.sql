@@ -17,6 +17,8 @@ select
     a.train_items,
     a.target_items,
     a.dimensions,
+    a.projection,
+    a.ridge,
     a.path,
     a.attribution_id,
     a.run_id,
@@ -35,10 +37,10 @@ comment on column lab.attributions.members is 'how many networks it has';
 comment on column lab.attributions.concept is 'the concept whose probe is attributed; NULL for the network''s own output';
 comment on column lab.attributions.output is 'what is attributed: probe, a concept probe''s margin; class, that of the true class; next-token, the mean margin of the tokens';
 comment on column lab.attributions.layer is 'the layer whose probe is attributed; NULL for the network''s own output';
-comment on column lab.attributions.method is 'trak, trak-released (gradients of the probe''s margin on both sides), gradient-cosine, representation or random';
+comment on column lab.attributions.method is 'trak, trak-kernel (without the doubts of the training items), trak-released (as published: gradients of the probe''s margin on both sides, no ridge, the library''s projection and scaling), gradient-cosine, representation or random';
 comment on column lab.attributions.dataset is 'the key of the training items';
 comment on column lab.attributions.targets is 'the key of the target items';
-comment on column lab.attributions.target_item is 'the target item; NULL for the mean over all of them';
+comment on column lab.attributions.target_item is 'the target item, of which the first eight have rows of their own; NULL for the mean over all of them. The scores of all targets are in the file at path';
 comment on column lab.attributions.side is 'most, the items that count for it; least, those that count against it; either, those that count the most whatever their sign, where the score is the mean of the scores'' sizes';
 comment on column lab.attributions.rank is '1 is the first of its side';
 comment on column lab.attributions.train_item is 'the training item''s number in its dataset';
@@ -47,6 +49,8 @@ comment on column lab.attributions.preview is 'the beginning of its text, or its
 comment on column lab.attributions.train_items is 'how many training items were scored';
 comment on column lab.attributions.target_items is 'how many target items';
 comment on column lab.attributions.dimensions is 'dimensions that gradients were projected to; NULL where none were';
+comment on column lab.attributions.projection is 'the random projection: sparse, or rademacher, of signs; NULL where there was none';
+comment on column lab.attributions.ridge is 'what was added to the diagonal of the kernel of gradients, as a share of its mean eigenvalue: 0 is as released; NULL where there is no kernel';
 comment on column lab.attributions.path is 'the Parquet file of all scores, below the store''s folder attributions';
 comment on column lab.attributions.attribution_id is 'id of the networks, output, method, training items and targets';
 comment on column lab.attributions.run_id is 'the run that computed it';

@@ -262,13 +262,13 @@ select
 from measured m
 join main.concepts c on c.concept_id = m.concept_id;
 
-comment on view lab.concept_counterfactuals is 'What becomes of a concept in networks trained anew without some items: those that it is owed to, as many at random, of the other end, of its own exemplars; means over networks';
+comment on view lab.concept_counterfactuals is 'What becomes of a concept in networks trained anew without some items: those that it is owed to, as many at random, of the other end, of its own exemplars, of the same classes; means over networks';
 comment on column lab.concept_counterfactuals.ensemble is 'the ensemble that was attributed, as it was called';
 comment on column lab.concept_counterfactuals.concept is 'the concept''s name';
 comment on column lab.concept_counterfactuals.dataset is 'the key of the training items';
 comment on column lab.concept_counterfactuals.method is 'the method of attribution by whose scores'' size items are taken away; by the scores with their sign where it says so';
 comment on column lab.concept_counterfactuals.attributed_layer is 'the layer whose probe was attributed';
-comment on column lab.concept_counterfactuals.removal is 'none; top or bottom of the ranking by attribution; random; exemplars, of the concept itself';
+comment on column lab.concept_counterfactuals.removal is 'none; top or bottom of the ranking by attribution; random; exemplars, of the concept itself; class-matched, of each class (of texts: with and without the concept) as many as the top has, and none of these where there are others';
 comment on column lab.concept_counterfactuals.removed is 'how many training items were taken away';
 comment on column lab.concept_counterfactuals.share_removed is 'of all training items';
 comment on column lab.concept_counterfactuals.layer is 'the layer that was probed; NULL for the best of all layers, and there the centroid stands';

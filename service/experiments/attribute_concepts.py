@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import BadInput
-from service.experiments.attribution_question import RELEASED, Wanted
+from service.experiments.attribution_question import KERNEL, OF_GRADIENTS, OF_KERNELS, RELEASED, Wanted
 from service.experiments.progress import Progress, tell
 from service.experiments.runs import ended_run, now
 from service.measures import attribution
@@ -33,7 +33,6 @@ EXPERIMENT = "attribute_concepts"
 AGREEMENT = "half-ensembles"
 HALVED = "two halves of the ensemble"
 Pair = tuple[ItemFeatures, ItemFeatures]
-OF_GRADIENTS = {"trak", "gradient-cosine"}
 SHOWN_TARGETS = 8  # whose own most and least responsible items are recorded, beside those of the mean over all targets
 
 
@@ -89,7 +88,7 @@ class Attributer:
             subject.seeds,
         )
         which = concept.concept.concept_id if concept else None
-        given = dict(self.wanted.parameters)
+        given = dict(self.wanted.of(method))
         return content_id("attribution", self.ensemble.name, self.ensemble.checkpoint_ids, which, about, method, given)
 
     def lacking(self) -> list[str]:
@@ -158,18 +157,27 @@ class Attributer:
         subject, own, released = self.subject, list[Pair](), list[Pair]()
         for place, source in enumerate(self.ensemble.sources):
             member, told = self.member(source), partial(self._told, source)
-            if not methods & (OF_GRADIENTS | {RELEASED}):
+            if not methods & set(OF_GRADIENTS):
                 sides = (subject.train, subject.targets)
                 train, targets = (without_gradients(member.states(side, told("states"))) for side in sides)
                 own.append((train, targets))
                 continue
-            projection = Projection(self.wanted.width(len(subject.train.ids)), self.wanted.seed, place)
-            targets = member.features(subject.targets, projection, told("targets"))
-            if methods & OF_GRADIENTS:
-                own.append((member.features(subject.train, projection, told("training items"), trained=True), targets))
+            if methods & set(OF_GRADIENTS) - {RELEASED}:
+                own.append(self._gradients(member, "trak", place, told, trained=True))
             if RELEASED in methods:
-                released.append((member.features(subject.train, projection, told("training items")), targets))
+                released.append(self._gradients(member, RELEASED, place, told, trained=False))
         return own or released, released
+
+    def _gradients(
+        self, member: Member, method: str, place: int, told: Callable[[str], OnItems], trained: bool
+    ) -> Pair:
+        train, targets = self.subject.train, self.subject.targets
+        width = self.wanted.width(method, len(train.ids), member.parameters(train))
+        projection = Projection(width, self.wanted.seed, place, self.wanted.of(method)["projection"])
+        return (
+            member.features(train, projection, told("training items"), trained=trained),
+            member.features(targets, projection, told("targets")),
+        )
 
     def _told(self, source: CheckpointSource, what: str) -> OnItems:
         label = f"{source.checkpoint.label}: {what}"
@@ -182,7 +190,7 @@ class Attributer:
         scores = Scores(targets, train, values)
         about = {"ensemble": self.ensemble.name, "method": method, "output": self.wanted.output, "layer": subject.layer}
         stored = write_scores(self.store, identity, scores, about)
-        of_gradients = method in OF_GRADIENTS | {RELEASED}
+        of_gradients, given = method in OF_GRADIENTS, self.wanted.of(method)
         return Attributed(
             attribution_id=identity,
             ensemble=self.ensemble.name,
@@ -197,14 +205,18 @@ class Attributer:
             target_items=len(targets),
             parameters=max(facts.parameters for facts in self.facts.values()),
             dimensions=pairs[0][0].gradients.shape[1] if of_gradients else None,
+            projection=given["projection"] if of_gradients else None,
+            ridge=given["ridge"] if method in OF_KERNELS else None,
             stored=stored,
             extremes=tuple(self._extremes(scores)),
         )
 
     def _values(self, method: str, pairs: attribution.Pairs) -> NDArray[np.float32]:
         subject, wanted = self.subject, self.wanted
-        if method in ("trak", RELEASED):
-            return attribution.trak(pairs, wanted.ridge, wanted.keep)
+        if method == RELEASED:
+            return attribution.released_trak(pairs)
+        if method in OF_KERNELS:
+            return attribution.trak(pairs, wanted.ridge, wanted.keep, doubted=method != KERNEL)
         if method == "random":
             return attribution.noise(len(subject.targets.ids), len(subject.train.ids), wanted.seed)
         if method == "gradient-cosine":

@@ -174,12 +174,14 @@ class Mislabelled:
         source = self.sources()[0]
         member = Member(attributer.ensemble.network(source), "class")
         attributer.facts[source.checkpoint] = member.network.facts
-        projection = Projection(attributer.wanted.width(len(side.ids)), attributer.wanted.seed)
+        numbers = len(side.ids), member.parameters(side)
+        width = min(attributer.wanted.width(method, *numbers) for method in attributer.wanted.methods)
+        projection = Projection(width, attributer.wanted.seed)
         features = member.features(side, projection, self._told)
         marked = np.array([item in wrong for item in side.ids])
         classes, given, found = side.values, attributer.wanted, list[Quality]()
         for method in given.methods:
-            suspicions = suspicion(method, features, classes, given.ridge, given.seed)
+            suspicions = suspicion(method, features, classes, given.of(method)["ridge"], given.seed)
             found += detected(
                 attributer.identity(method), found_wrong(suspicions, marked), self.by, int(marked.sum()), len(marked)
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from service.experiments.attribute_concepts import Attributer
 from service.experiments.attribution_judging import lacking
+from service.experiments.attribution_question import Ranking
 from service.experiments.attribution_request import Question
 from service.experiments.attribution_study import Study
 from service.experiments.counterfactual_rows import by_removal
@@ -43,24 +45,29 @@ def is_answered(study: Study) -> bool:
 
 
 def _counterfactuals_are_there(study: Study, sources: Sequence[CheckpointSource]) -> bool:
-    question, base = study.question, study.question.base
-    if base is None or not question.removals:
-        return True
     attributer = study.attributer(sources, study.layer(sources))
-    trainings = study.trainings(attributer)
+    return all(_is_there(study, attributer, ranking, sources) for ranking in study.question.rankings)
+
+
+def _is_there(study: Study, attributer: Attributer, ranking: Ranking, sources: Sequence[CheckpointSource]) -> bool:
+    base, trainings = study.question.base, study.trainings(attributer, ranking)
+    if base is None:
+        return True
     jobs = {name: one.job for name, one in trainings.items()}
-    if not base.are_trained(jobs) or not base.has_untrained(question.demands.members):
+    if not base.are_trained(jobs) or not base.has_untrained(study.question.demands.members):
         return False
     without = dict(zip(base.trained(jobs), trainings.values(), strict=True))
-    if study.judge(attributer).lacking(without):
+    if study.judge(attributer, ranking).lacking(without):
         return False
+    question = study.question
     unchanged = [*base.untrained(question.demands.members), *sources]
     ensembles = [
-        (study.ensemble_without(removal, attributer), networks) for removal, networks in by_removal(without).items()
+        (study.ensemble_without(removal, attributer, ranking), networks)
+        for removal, networks in by_removal(without).items()
     ]
     if any(_lacks(study.probers(networks, name)) for name, networks in [*ensembles, (question.name, unchanged)]):
         return False
-    return not any(one.lacks() for one in study.comparisons(attributer, without))
+    return not any(one.lacks() for one in study.comparisons(attributer, ranking, without))
 
 
 def _lacks(probers: Sequence[Prober]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import BadInput
-from service.experiments.attribution_question import Wanted
+from service.experiments.attribution_question import OF_GRADIENTS, RELEASED, Ranking, Wanted
 from service.experiments.counterfactual_study import Base
 from service.experiments.probe_request import Asked
 from service.experiments.removals import CONTROLS, Ranked, Removal, asked_removals
@@ -29,8 +29,9 @@ class Demands:
     """What is asked beside the attribution itself: which items are taken away before networks are trained again, the size of
     the ensemble that is trained (0: the networks named are it), networks on halves of the items, and the share of wrong labels.
 
-    Items are taken away by the mean size of their scores over the targets; if `signed` by the mean score, in which an item that
-    helps one half of the targets and hinders the other is nothing."""
+    Items are taken away by the mean size of the first method's scores over the targets; if `signed` by the mean score, in which
+    an item that helps one half of the targets and hinders the other is nothing; if `as_released` also by the mean score of
+    TRAK as released."""
 
     remove: str | None = None
     controls: tuple[str, ...] = CONTROLS
@@ -38,6 +39,7 @@ class Demands:
     halves: int = 0
     mislabel: float | None = None
     signed: bool = False
+    as_released: bool = False
 
     def __post_init__(self) -> None:
         if self.remove and not self.members:
@@ -70,9 +72,12 @@ class Question:
     sample: int | None = None
 
     @property
-    def ranking(self) -> str:
-        """By what items are taken away: the first method's scores, by their size or with their sign."""
-        return f"{self.wanted.methods[0]}, signed" if self.demands.signed else self.wanted.methods[0]
+    def rankings(self) -> list[Ranking]:
+        """By what items are taken away: first by the first method's scores. None where nothing is."""
+        if not self.demands.remove:
+            return []
+        first = Ranking(self.wanted.methods[0], self.demands.signed)
+        return list(dict.fromkeys([first, *([Ranking(RELEASED, True)] if self.demands.as_released else [])]))
 
     @property
     def removals(self) -> list[Removal]:
@@ -96,8 +101,10 @@ def asked_attribution(
     demands: Demands,
     networks: Path,
     sample: int | None = None,
+    device: str = "cpu",
 ) -> Question:
-    """What a command line or a deployment's parameters ask. Raises UnknownName, NetworkMismatch, BadInput."""
+    """What a command line or a deployment's parameters ask; networks are trained on `device`. Raises UnknownName,
+    NetworkMismatch, BadInput."""
     if (concept is None) == (wanted.output == "probe"):
         raise BadInput(
             "the margin of a probe is attributed with --concept NAME=FORM, such as --concept even=classes:0,2,4,6,8"
@@ -108,7 +115,7 @@ def asked_attribution(
     if layer is not None and wanted.output != "probe":
         raise BadInput(f"--layer says whose probe is attributed, and --output is {wanted.output}")
     place = _trained_on(sources, dataset)
-    base = _base(sources, place, demands, networks)
+    base = _base(sources, place, demands, networks, device)
     if place is None or targets is None:
         raise BadInput("attribution needs the training items and the targets: give --dataset and --targets")
     items, others = open_dataset(place), open_dataset(targets, sample=sample)
@@ -121,10 +128,8 @@ def asked_attribution(
     judged = judged.some(wanted.targets, wanted.seed)
     question = Question(named, sources, base, train, judged, labelled, probes, layer, wanted, demands, sample)
     _refuse_removals(question)
-    if wanted.dimensions and wanted.dimensions > len(train.ids) and not wanted.ridge:
-        raise BadInput(
-            f"--dimensions {wanted.dimensions} is more than the {len(train.ids)} training items: give fewer, or a --ridge"
-        )
+    for method in set(wanted.methods) & set(OF_GRADIENTS):
+        wanted.width(method, len(train.ids))
     if demands.remove and concept is None:
         raise BadInput("--remove asks what becomes of a concept: give --concept")
     return question
@@ -142,7 +147,9 @@ def _trained_on(sources: Sequence[CheckpointSource], dataset: str | None) -> str
     return dataset
 
 
-def _base(sources: Sequence[CheckpointSource], dataset: str | None, demands: Demands, networks: Path) -> Base | None:
+def _base(
+    sources: Sequence[CheckpointSource], dataset: str | None, demands: Demands, networks: Path, device: str
+) -> Base | None:
     """The one network that is trained anew. Raises BadInput."""
     if not demands.trains:
         return None
@@ -157,7 +164,7 @@ def _base(sources: Sequence[CheckpointSource], dataset: str | None, demands: Dem
         raise BadInput(
             f"--mislabel makes classes wrong, and {sources[0].checkpoint.label} was trained on texts without any"
         )
-    return Base(sources[0], dataset or said.openable, said, networks)
+    return Base(sources[0], dataset or said.openable, said, networks, device)
 
 
 def _side(
@@ -200,6 +207,6 @@ def _of_two(concept: str | None, items: Any, targets: Any) -> tuple[str | None, 
 def _refuse_removals(question: Question) -> None:
     """Raise BadInput, before anything is trained, where more is to be taken away than there is."""
     nothing = np.zeros(len(question.train.ids))
-    ranked = Ranked(np.array(question.train.ids), nothing, question.train.values > 0)
+    ranked = Ranked(np.array(question.train.ids), nothing, question.train.values > 0, question.train.groups)
     for removal in question.removals:
         ranked.removed(removal, 0)

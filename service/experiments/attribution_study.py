@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from service.errors import BadInput
 from service.experiments.attribute_concepts import Attributer, Ensemble, Subject
 from service.experiments.attribution_judging import Halves, Judging, Mislabelled
+from service.experiments.attribution_question import OF_GRADIENTS, Ranking
 from service.experiments.attribution_request import Question
 from service.experiments.counterfactual_rows import Judge, by_removal
 from service.experiments.counterfactual_study import Without, unchanged
@@ -16,6 +17,7 @@ from service.experiments.probe_concepts import Prober
 from service.experiments.probe_plan import Probing
 from service.experiments.removals import NOTHING, Ranked
 from service.networks.checkpoints import CheckpointSource
+from service.networks.item_features import Member, unfitted
 from service.networks.loading import Network
 from service.networks.retraining import Retraining
 from service.storage.answers import ask
@@ -79,39 +81,36 @@ class Study:
         ensemble = Ensemble(question.name, tuple(sources), self.network)
         return Attributer(self.store, ensemble, subject, question.wanted, self.flow_run_id, self.on_wait)
 
-    def trainings(self, attributer: Attributer) -> dict[str, Without]:
+    def trainings(self, attributer: Attributer, ranking: Ranking) -> dict[str, Without]:
         """The networks of the counterfactual, by name: the ensemble itself, and those without some items."""
         question, base = self.question, self.question.base
-        if base is None or not question.removals:
+        if base is None:
             return {}
-        scores = attributer.scores(question.wanted.methods[0])
-        values = scores.mean if question.demands.signed else scores.magnitude
-        ranked = Ranked(scores.train_items, values, question.train.values > 0)
-        members, study = question.demands.members, self._removals_id(attributer)
-        return {**unchanged(base, members), **base.without(ranked, question.removals, members, study)}
+        scores, train = attributer.scores(ranking.method), question.train
+        values = scores.mean if ranking.signed else scores.magnitude
+        ranked = Ranked(scores.train_items, values, train.values > 0, train.groups)
+        members = question.demands.members
+        return {**unchanged(base, members), **base.without(ranked, question.removals, members)}
 
-    def ensemble_without(self, removal: str, attributer: Attributer) -> str:
+    def ensemble_without(self, removal: str, attributer: Attributer, ranking: Ranking) -> str:
         """What the networks of a removal are called together."""
         if removal == NOTHING.name:
             return self.question.name
-        return f"{self.question.name} without {removal} ({self._removals_id(attributer)[:6]})"
+        told = content_id("removals", attributer.identity(ranking.method), ranking.signed)
+        return f"{self.question.name} without {removal} ({told[:6]})"
 
-    def _removals_id(self, attributer: Attributer) -> str:
-        identity = attributer.identity(self.question.wanted.methods[0])
-        return content_id("removals", identity, self.question.demands.signed)
-
-    def judge(self, attributer: Attributer) -> Judge:
+    def judge(self, attributer: Attributer, ranking: Ranking) -> Judge:
         """What notes the networks of the counterfactual. Raises BadInput without a concept, or where nothing is trained."""
         question, layer, probes = self.question, attributer.subject.layer, self.question.probes
         base = question.base
         if question.concept is None or layer is None or base is None:
             raise BadInput("what becomes of a concept without its items is asked with --concept and --retrain")
         about = About(
-            attribution_id=attributer.identity(question.wanted.methods[0]),
+            attribution_id=attributer.identity(ranking.method),
             ensemble=question.name,
             concept_id=question.concept.concept.concept_id,
             layer=layer,
-            method=question.ranking,
+            method=ranking.name,
             positions=probes.positions,
             folds=probes.folds,
             probe_seeds=probes.seeds,
@@ -129,18 +128,35 @@ class Study:
             self.on_wait,
         )
 
-    def comparisons(self, attributer: Attributer, trainings: Mapping[CheckpointSource, Without]) -> list[Comparison]:
+    def comparisons(
+        self, attributer: Attributer, ranking: Ranking, trainings: Mapping[CheckpointSource, Without]
+    ) -> list[Comparison]:
         """The probes of networks that nothing was taken from, each against that of its own seed without some items."""
         question, removals = self.question, by_removal(trainings)
         unchanged, found = self.probers(removals.pop(NOTHING.name), question.name), list[Comparison]()
         for removal, sources in removals.items():
-            ensemble = self.ensemble_without(removal, attributer)
+            ensemble = self.ensemble_without(removal, attributer, ranking)
             pairs = tuple(
                 (Side(one, one.concepts[0]), Side(other, other.concepts[0]))
                 for one, other in zip(unchanged, self.probers(sources, ensemble), strict=True)
             )
             found.append(Comparison("retrained", pairs, ensemble))
         return found
+
+    def refuse_early(self) -> None:
+        """Before anything is trained, raise BadInput for a layer that the networks do not have, one without parameters below
+        it, or more dimensions than there are parameters."""
+        question, layer = self.question, self.question.layer
+        if question.wanted.output == "probe" and layer is None:
+            return
+        network = self.network(question.sources[0])
+        if layer is not None and layer > network.blocks.layers:
+            label = network.checkpoint.model
+            raise BadInput(f"layer {layer} is not there: {label} has layers 0 to {network.blocks.layers}")
+        probe = None if layer is None else unfitted(layer)
+        member = Member(network, question.wanted.output, probe)
+        for method in set(question.wanted.methods) & set(OF_GRADIENTS):
+            question.wanted.width(method, len(question.train.ids), member.parameters(question.train))
 
     def first_trainings(self) -> dict[str, Retraining]:
         """The trainings that no score decides: the ensemble, and what the attribution is judged by."""

@@ -4,7 +4,7 @@ others."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,14 @@ SUBSET_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Base:
-    """The network that is trained anew: its checkpoint, the name of its training items as they are opened, and how it was
-    trained."""
+    """The network that is trained anew: its checkpoint, the name of its training items as they are opened, how it was trained,
+    and the `folder` and the `device` for those that are trained like it."""
 
     source: CheckpointSource
     dataset: str
     said: TrainingSet
     folder: Path = field(compare=False)
+    device: str = field(default="cpu", compare=False)
 
     @property
     def place(self) -> Path:
@@ -66,14 +67,15 @@ class Base:
         """Whether all of these are there."""
         return all((self.folder / name / UNTRAINED).is_dir() for name in self.members(count))
 
-    def without(self, ranked: Ranked, removals: Sequence[Removal], count: int, study: str) -> dict[str, Without]:
-        """The trainings without some items, so many seeds of each removal, by name. Raises BadInput."""
+    def without(self, ranked: Ranked, removals: Sequence[Removal], count: int) -> dict[str, Without]:
+        """The trainings without some items, so many seeds of each removal, by name, which says what is left out: another
+        ranking trains other networks, and two that leave out the same share theirs. Raises BadInput."""
         found = {}
         for removal in removals:
             for seed in range(count):
-                removed = ranked.removed(removal, seed).tolist()
-                job = Retraining(self.place, self.dataset, seed, frozenset(removed))
-                found[f"{self.name}-{study[:6]}-{removal.name}-seed-{seed}"] = Without(removal, seed, job)
+                removed = frozenset(ranked.removed(removal, seed).tolist())
+                job = Retraining(self.place, self.dataset, seed, removed)
+                found[f"{self.name}-{removal.name}-seed-{seed}-{_told(removed)}"] = Without(removal, seed, job)
         return found
 
     def halves(self, items: Sequence[int], count: int, seed: int) -> dict[str, Retraining]:
@@ -82,8 +84,7 @@ class Base:
         for number in range(count):
             drawn = np.random.default_rng([seed, number]).permutation(items)
             removed = frozenset(drawn[round(len(items) * SUBSET_SHARE) :].tolist())
-            told = content_id("half", sorted(removed))[:6]
-            found[f"{self.name}-half-{number}-{told}"] = Retraining(self.place, self.dataset, 0, removed)
+            found[f"{self.name}-half-{number}-{_told(removed)}"] = Retraining(self.place, self.dataset, 0, removed)
         return found
 
     def mislabelled(self, classes: Mapping[int, int], share: float, seed: int) -> dict[str, Retraining]:
@@ -99,7 +100,7 @@ class Base:
         """The checkpoints of these trainings; those that are not there are trained, two at a time. Raises BadInput,
         StoreBusy."""
         step = self.said.recipe.steps
-        lacking = {name: job for name, job in jobs.items() if not self.are_trained([name])}
+        lacking = {name: replace(job, device=self.device) for name, job in jobs.items() if not self.are_trained([name])}
         if len(lacking) == 1:  # no process of its own, which takes longer to start than to train
             with training_in(self.folder):
                 for name, job in lacking.items():
@@ -114,6 +115,11 @@ class Base:
     def are_trained(self, names: Iterable[str]) -> bool:
         """Whether all of the trainings of these names are there."""
         return all((self.folder / name / f"step{self.said.recipe.steps}").is_dir() for name in names)
+
+
+def _told(removed: Iterable[int]) -> str:
+    """What is left out, in six hex digits of a name."""
+    return content_id("left out", sorted(removed))[:6]
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from service.errors import BadInput, UnknownName
 
-REMOVALS = ("top", "bottom", "random", "exemplars")
-CONTROLS = ("random", "bottom", "exemplars")
+MATCHED = "class-matched"
+REMOVALS = ("top", "bottom", "random", "exemplars", MATCHED)
+CONTROLS = ("random", "bottom", "exemplars", MATCHED)
 
 
 @dataclass(frozen=True)
 class Removal:
-    """`count` items of a kind: ``top`` and ``bottom`` by attribution, ``random``, the concept's own ``exemplars``; ``none``
-    takes away nothing."""
+    """`count` items of a kind: ``top`` and ``bottom`` by attribution, ``random``, the concept's own ``exemplars``,
+    ``class-matched``, of each class as many as ``top`` takes; ``none`` takes away nothing."""
 
     kind: str
     count: int
@@ -33,16 +34,18 @@ NOTHING = Removal("none", 0)
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """Training items with their attribution scores, and which of them have the concept."""
+    """Training items with their attribution scores, which of them have the concept, and their classes."""
 
     items: NDArray[np.int64]
     scores: NDArray[np.float64]
     exemplars: NDArray[np.bool_]
+    classes: NDArray[np.int64]
 
     def removed(self, removal: Removal, seed: int) -> NDArray[np.int64]:
         """The items that are taken away, in ascending order. What is random is the seed's, and a larger count takes away all
-        that a smaller one does. Raises BadInput where there are not so many."""
-        pool = self._ordered(removal.kind, seed)
+        that a smaller one does, but for class-matched ones, which are none of the top where the class has others. Raises
+        BadInput where there are not so many."""
+        pool = self._matched(removal.count, seed) if removal.kind == MATCHED else self._ordered(removal.kind, seed)
         if removal.count > len(pool):
             what = "exemplars of the concept" if removal.kind == "exemplars" else "training items"
             raise BadInput(
@@ -58,6 +61,16 @@ class Ranked:
             return self.items[ascending[::-1] if kind == "top" else ascending]
         pool = self.items[self.exemplars] if kind == "exemplars" else self.items
         return np.random.default_rng(seed).permutation(pool)
+
+    def _matched(self, count: int, seed: int) -> NDArray[np.int64]:
+        """Of each class as many as the top items have, the seed's draw: of the others first."""
+        top = np.isin(self.items, self._ordered("top", seed)[:count])
+        order = np.random.default_rng(seed).permutation(len(self.items))
+        order = order[np.argsort(top[order], kind="stable")]
+        own = [
+            order[self.classes[order] == one][: np.sum(top & (self.classes == one))] for one in np.unique(self.classes)
+        ]
+        return self.items[np.concatenate(own)]
 
 
 def asked_removals(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -32,11 +32,19 @@ Numbers = Int[NDArray[np.int64], " items"]
 NEIGHBOURS = 10
 
 
-def trak(pairs: Pairs, ridge: float, keep: float | None = None) -> Float[NDArray[np.float32], "targets items"]:
-    """TRAK's scores of an ensemble; `keep` is the share that soft-thresholding leaves. Raises BadInput as `trak_scores`."""
-    members = (TrakMember(train.gradients, target.gradients, train.doubts) for train, target in pairs)
-    found = ensemble_trak_scores(members, ridge)
+def trak(
+    pairs: Pairs, ridge: float, keep: float | None = None, doubted: bool = True
+) -> Float[NDArray[np.float32], "targets items"]:
+    """TRAK's scores of an ensemble; `keep` is the share that soft-thresholding leaves. If not `doubted`, all training items are
+    as doubtful: what each could teach, not what it still does. Raises BadInput as `trak_scores`."""
+    found = ensemble_trak_scores(_members(pairs, doubted), ridge)
     return _numbers(found if keep is None else soft_thresholded(found, threshold_keeping(found, keep)))
+
+
+def released_trak(pairs: Pairs) -> Float[NDArray[np.float32], "targets items"]:
+    """TRAK's scores of an ensemble as the library gives them: no ridge, and every network's inverse evened. Raises BadInput as
+    `trak_scores`."""
+    return _numbers(ensemble_trak_scores(_members(pairs), evened=True))
 
 
 def cosines(pairs: Pairs) -> Float[NDArray[np.float32], "targets items"]:
@@ -71,7 +79,8 @@ def suspicion(method: str, features: ItemFeatures, labels: Numbers, ridge: float
     """How much each item looks as if its label were wrong, larger is more: by self-influence; by a gradient that points away
     from those of the same label; by the share of the nearest states that have another label."""
     if method.startswith("trak"):
-        return self_influence(features.gradients, features.doubts, ridge)
+        doubts = torch.ones_like(features.doubts) if method == "trak-kernel" else features.doubts
+        return self_influence(features.gradients, doubts, ridge)
     if method == "random":
         return random_scores(1, len(labels), seed)[0]
     told = torch.from_numpy(labels)
@@ -95,6 +104,12 @@ def foretold(
 ) -> DatamodelingScore:
     """The linear datamodeling score over networks that were trained on the items kept. Raises BadInput, BadShape."""
     return linear_datamodeling_score(torch.from_numpy(scores), torch.from_numpy(kept), torch.stack(list(outputs)))
+
+
+def _members(pairs: Pairs, doubted: bool = True) -> Iterator[TrakMember]:
+    for train, target in pairs:
+        doubts = train.doubts if doubted else torch.ones_like(train.doubts)
+        yield TrakMember(train.gradients, target.gradients, doubts)
 
 
 def _numbers(scores: Float[Tensor, "targets items"]) -> Float[NDArray[np.float32], "targets items"]:

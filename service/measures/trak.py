@@ -42,12 +42,15 @@ def trak_scores(
     return ensemble_trak_scores([TrakMember(train_features, test_features, one_minus_p)], ridge)
 
 
-def ensemble_trak_scores(members: Iterable[TrakMember], ridge: float = 0.0) -> Float[Tensor, "test train"]:
+def ensemble_trak_scores(
+    members: Iterable[TrakMember], ridge: float = 0.0, evened: bool = False
+) -> Float[Tensor, "test train"]:
     """The scores of an ensemble, of seeds or of checkpoints: kernels and doubts are averaged by themselves, as released.
 
     Formula: tau(z)_i = mean_m[phi_m(z)' (Phi_m' Phi_m + ridge s_m I)^-1 phi_m,i] mean_m[1 - p_m,i]. The released code divides
     each member's inverse by the mean of its absolute entries first, so that members with larger gradients weigh more; the
-    paper and this do not. Members are used one at a time. Raises BadInput where there are none, or what `trak_scores` raises.
+    paper does not, and this only if `evened`. Members are used one at a time. Raises BadInput where there are none, or what
+    `trak_scores` raises.
 
     Source: Park et al. 2023, section 3; MadryLab/trak 0.3.2
     """
@@ -55,22 +58,30 @@ def ensemble_trak_scores(members: Iterable[TrakMember], ridge: float = 0.0) -> F
     first = next(rest, None)
     if first is None:
         raise BadInput("an ensemble needs one member at least")
-    kernel = projected_kernel(first.train_features, first.test_features, ridge)
+    kernel = projected_kernel(first.train_features, first.test_features, ridge, evened)
     doubts = [first.one_minus_p.double().cpu()]
     for member in rest:
-        kernel += projected_kernel(member.train_features, member.test_features, ridge)
+        kernel += projected_kernel(member.train_features, member.test_features, ridge, evened)
         doubts.append(member.one_minus_p.double().cpu())
     return kernel.div_(len(doubts)) * torch.stack(doubts).mean(0)
 
 
 def projected_kernel(
-    train_features: Float[Tensor, "train width"], test_features: Float[Tensor, "test test_width"], ridge: float = 0.0
+    train_features: Float[Tensor, "train width"],
+    test_features: Float[Tensor, "test test_width"],
+    ridge: float = 0.0,
+    evened: bool = False,
 ) -> Float[Tensor, "test train"]:
-    """phi(z)' (Phi' Phi + ridge s I)^-1 phi_i of every test and training example. Raises as `trak_scores`."""
+    """phi(z)' (Phi' Phi + ridge s I)^-1 phi_i of every test and training example; if `evened`, by an inverse whose entries have
+    the mean size 1. Raises as `trak_scores`."""
     train, test = train_features.double().cpu(), test_features.double().cpu()
     if train.shape[1] != test.shape[1]:
         raise BadShape(f"features need one width; got {train.shape[1]} and {test.shape[1]}")
-    return torch.cholesky_solve(test.T, _factor(train, ridge)).T @ train.T
+    factor = _factor(train, ridge)
+    solved = torch.cholesky_solve(test.T, factor)
+    if evened:
+        solved /= torch.cholesky_inverse(factor).abs().mean()
+    return solved.T @ train.T
 
 
 def self_influence(

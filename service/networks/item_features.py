@@ -41,6 +41,11 @@ class Probe:
     bias: float
 
 
+def unfitted(layer: int) -> Probe:
+    """A probe that says where it would be, and nothing else."""
+    return Probe(layer, torch.zeros(0), 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Member:
     """A network of an ensemble, and the probe at it where a probe's margin is attributed.
@@ -113,6 +118,11 @@ class Member:
         if self.probe is None:
             return tuple(name for name, weight in module.named_parameters() if weight.is_floating_point())
         return parameters_below(module, self.network.blocks.capturing, self.probe.layer, one)
+
+    def parameters(self, side: Side) -> int:
+        """How many numbers a gradient of the output has. Raises BadInput where a layer has no parameters below it."""
+        read = reader_of(self.network, side.items)
+        return sum(self.network.module.get_parameter(name).numel() for name in self.names(read(side.ids[:1])))
 
     def features(
         self, side: Side, projection: Project, on_items: OnItems | None = None, trained: bool = False

@@ -38,6 +38,13 @@ class Side:
         return np.array([self.labels.get(item, 1) for item in self.ids], dtype=np.int64)
 
     @property
+    def groups(self) -> NDArray[np.int64]:
+        """The classes in the order of the ids, -1 of an item without one; the labels where there are no classes."""
+        if not self.classes:
+            return self.values
+        return np.array([self.classes.get(item, -1) for item in self.ids], dtype=np.int64)
+
+    @property
     def digest(self) -> str:
         """16 hex digits of what is on this side."""
         return content_id(

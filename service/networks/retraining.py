@@ -22,7 +22,7 @@ from service.networks.class_labels import class_numbers
 from service.networks.datasets import RandomTokens, TextWindows, open_dataset
 from service.networks.image_datasets import ImageItems
 from service.networks.image_training import train_images
-from service.networks.loading import naming_unloadable
+from service.networks.loading import chosen_device, naming_unloadable
 from service.networks.processors import HubProcessor
 from service.networks.text_training import in_order, train_windows
 from service.networks.training import Recipe, save_checkpoint, seeded
@@ -35,7 +35,7 @@ UNTRAINED = "step0"
 @dataclass(frozen=True)
 class Retraining:
     """One training: the checkpoint folder whose architecture and recipe it has, the dataset's name, the items that are left
-    out, the seed of first weights and order, and items with another class than their own."""
+    out, the seed of first weights and order, items with another class than their own, and the device that it is made on."""
 
     base: Path
     dataset: str
@@ -43,6 +43,7 @@ class Retraining:
     removed: frozenset[int] = frozenset()
     relabelled: Mapping[int, int] = field(default_factory=dict)
     threads: int = 1
+    device: str = "cpu"
 
 
 def trained_on(base: Path, dataset: str) -> tuple[ImageItems | TextWindows, TrainingSet]:
@@ -89,11 +90,13 @@ def retrain(job: Retraining, folder: Path) -> Path:
         of_images = replace(said.recipe, seed=job.seed, threads=job.threads, save_steps=())
         classifier, processor = fresh(job.base, job.seed)
         readable = HubProcessor(processor, channels_of(classifier.config))
+        classifier.to(chosen_device(job.device))
         train_images(classifier, readable, items, labels, kept, folder, of_images, opened=job.dataset)
     elif isinstance(items, TextWindows) and isinstance(said.recipe, Recipe):
         steps = (said.recipe.steps,)
         of_texts = replace(said.recipe, seed=job.seed, threads=job.threads, save_steps=steps)
         decoder, tokenizer = fresh(job.base, job.seed, of_texts=True)
+        decoder.to(chosen_device(job.device))
         train_windows(decoder, tokenizer, items, kept, folder, of_texts, opened=job.dataset)
     return place
 

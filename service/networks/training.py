@@ -207,7 +207,7 @@ def scheduled_rate(step: int, steps: int, warmup: int, peak: float, final_share:
 def _update(
     module: Any, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], recipe: Recipe
 ) -> tuple[float, float]:
-    inputs, targets = batch
+    inputs, targets = (one.to(next(module.parameters()).device) for one in batch)
     module.train()
     logits = module(input_ids=inputs).logits
     loss = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)

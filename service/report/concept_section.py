@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.report.charts import Chart, Gallery, Listing, Section
 
 # networks that were trained anew for a comparison: isoscope attribute names their ensembles so
-RETRAINED = r"' without [a-z]+-\d+ \([0-9a-f]+\)$|: (\d+ halves|wrong labels)$'"
+RETRAINED = r"' without [a-z-]+-\d+ \([0-9a-f]+\)$|: (\d+ halves|wrong labels)$'"
 OWN = f"(select * from lab.concept_probes where not regexp_matches(ensemble, {RETRAINED}))"
 PROFILE = """\
 with newest as (
@@ -25,7 +25,9 @@ union all
 select 'chance: the commoner class', layer, avg(chance), null, null, sum(members) filter (labels = 'real'), min(seeds)
 from newest group by layer
 order by line, layer"""
-METHODS = "list_position(['trak', 'gradient-cosine', 'representation', 'random'], method)"
+METHODS = (
+    "list_position(['trak', 'trak-kernel', 'trak-released', 'gradient-cosine', 'representation', 'random'], method)"
+)
 EXTREMES = """\
 select target_item, side, rank, train_item, score, preview, train_items, target_items, targets
 from lab.attributions

@@ -29,6 +29,7 @@ WAYS = {
     "random": "as many at random",
     "bottom": "of the other end (bottom)",
     "exemplars": "exemplars of the concept",
+    "class-matched": "as many of each class as the top",
 }
 MEASURED = {
     "accuracy": "accuracy of the best layer's probe",

@@ -45,10 +45,10 @@ def _curve(title: str, column: str, y_title: str, share: bool, chance: bool = Fa
 REMOVAL = Section(
     "What is left of a concept without its items",
     "Networks trained anew without the items that the concept is owed to (top), as many at random, those of the other end "
-    "(bottom) and exemplars of the concept itself. Every line begins at the networks that nothing was taken from. Bars are "
-    "95 % intervals over networks, drawn no further than a share can be; one network has none. Untrained: what probes "
-    "tell of the same networks before their first step. Changes are between networks that began alike; a verdict stands where "
-    "their interval decides it.",
+    "(bottom), exemplars of the concept itself, and others of the same classes as the top (class-matched). Every line begins "
+    "at the networks that nothing was taken from. Bars are 95 % intervals over networks, drawn no further than a share can be; "
+    "one network has none. Untrained: what probes tell of the same networks before their first step. Changes are between "
+    "networks that began alike; a verdict stands where their interval decides it.",
     (
         _curve("Accuracy of the best layer's probe", "accuracy", "share of held-out states told rightly", True, True),
         _curve("Where the concept sits: its centre of gravity", "centroid", "layer, weighted by selectivity", False),

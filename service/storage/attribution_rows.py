@@ -32,7 +32,8 @@ RETRAINED = text(
 @dataclass(frozen=True)
 class Attributed:
     """One attribution: by which `method` the `output` of `members` networks is put down to the items of `dataset`, for which
-    `targets`; where all its scores lie, and the items that count most and least as ``rows``."""
+    `targets`, with gradients brought to so many `dimensions` by which `projection`, and with which `ridge`; where all its
+    scores lie, and the items that count most and least as ``rows``."""
 
     attribution_id: str
     ensemble: str
@@ -49,6 +50,8 @@ class Attributed:
     dimensions: int | None
     stored: StoredScores
     extremes: tuple[Extreme, ...] = field(default=(), repr=False)
+    projection: str | None = None
+    ridge: float | None = None
 
     @property
     def row(self) -> dict[str, Any]:

@@ -39,6 +39,8 @@ attribution_runs = Table(
     Column("target_items", BigInteger, nullable=False),
     Column("parameters", BigInteger),
     Column("dimensions", Integer),
+    Column("projection", String),
+    Column("ridge", Double),
     Column("path", String, nullable=False),
     Column("digest", String, nullable=False),
     CheckConstraint("output in ('class', 'next-token', 'probe')", name="output"),
@@ -79,6 +81,6 @@ concept_counterfactuals = Table(
     Column("checkpoint_id", String, nullable=False),
     Column("accuracy", Double),
     Column("untrained_checkpoint_id", String),
-    CheckConstraint("removal in ('bottom', 'exemplars', 'none', 'random', 'top')", name="removal"),
+    CheckConstraint("removal in ('bottom', 'class-matched', 'exemplars', 'none', 'random', 'top')", name="removal"),
     CheckConstraint("isfinite(accuracy)", name="accuracy_finite"),
 )

@@ -11,7 +11,8 @@ from service.experiments.removals import NOTHING, Ranked, Removal, asked_removal
 ITEMS = np.array([10, 11, 12, 13, 14, 15])
 SCORES = np.array([0.5, 2.0, -1.0, 2.0, 0.0, 0.1])
 EXEMPLARS = np.array([True, False, True, False, True, False])
-RANKED = Ranked(ITEMS, SCORES, EXEMPLARS)
+CLASSES = np.array([0, 1, 1, 1, 0, 1])
+RANKED = Ranked(ITEMS, SCORES, EXEMPLARS, CLASSES)
 
 
 def test_the_top_are_those_of_the_largest_scores_and_ties_go_by_the_items_number():
@@ -38,6 +39,26 @@ def test_random_items_are_the_seeds_and_more_of_them_hold_the_fewer():
 
 def test_exemplars_are_of_the_concept_alone():
     assert RANKED.removed(Removal("exemplars", 3), 5).tolist() == [10, 12, 14]
+
+
+def test_class_matched_items_are_others_with_as_many_of_each_class_as_the_top():
+    draw = np.random.default_rng(1)
+    items, classes = np.arange(100, 160), draw.integers(0, 3, 60)
+    ranked = Ranked(items, draw.normal(size=60), classes == 0, classes)
+    for count in (1, 7, 20):
+        top = ranked.removed(Removal("top", count), 0)
+        drawn = [ranked.removed(Removal("class-matched", count), seed) for seed in range(5)]
+        for own in drawn:
+            assert sorted(classes[own - 100]) == sorted(classes[top - 100])
+            assert not set(own) & set(top)
+        assert len({tuple(own) for own in drawn}) > 1
+
+
+def test_a_class_without_enough_others_gives_some_of_the_top():
+    # the top four are 11, 13, 10 and 15: three of class 1, which has one more, and one of class 0, which has one more
+    matched = RANKED.removed(Removal("class-matched", 4), 0).tolist()
+    assert {12, 14} < set(matched)
+    assert len(set(matched) & {11, 13, 15}) == 2
 
 
 def test_more_than_there_is_is_refused():

@@ -21,12 +21,12 @@ FEW = ("--seeds", "2", "--folds", "4", "--device", "cpu", "--concept", "differ=c
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """A folder with images of which 5 % carry the concept, others of which all do, marked targets, and networks trained on
-    both."""
+    """A folder with images of which 5 % carry the concept and 5 % are decoys, others of which all carry it, marked targets, and
+    networks that are to be trained on both."""
     folder = tmp_path_factory.mktemp("planted")
-    write_images(folder / "some.parquet", 1400, 0.05, 0)
-    write_images(folder / "all.parquet", 1400, 1.0, 0)
-    write_images(folder / "targets.parquet", 200, 1.0, 1)
+    write_images(folder / "some.parquet", 2000, 0.05, 0.05, 0)
+    write_images(folder / "all.parquet", 2000, 1.0, 0.0, 0)
+    write_images(folder / "targets.parquet", 200, 1.0, 0.0, 1)
     for name in ("some", "all"):
         untrained(folder / f"{name}.parquet", folder / name)
     return folder
@@ -42,14 +42,14 @@ def removed(prefect_server, planted):
         "concept": "differ=column:differ", "targets": str(planted / "targets.parquet:pooled"), "remove": "top:5%",
         "seeds": 2, "folds": 4, "networks": str(planted / "networks"), "store": str(store), "device": "cpu",
     }  # fmt: skip
-    methods = ["trak", "trak-released", "gradient-cosine", "representation", "random"]
+    methods = ["trak-kernel", "trak", "trak-released", "gradient-cosine", "representation", "random"]
     attribute_concepts(
         [str(planted / "some")], dataset=str(planted / "some.parquet"), ensemble="some", members=2, controls=["random"],
         methods=methods, mislabel=0.1, **alike,
     )  # fmt: skip
     attribute_concepts(
-        [str(planted / "all")], dataset=str(planted / "all.parquet"), ensemble="all", members=1, controls=[],
-        methods=["trak"], **alike,
+        [str(planted / "all")], dataset=str(planted / "all.parquet"), ensemble="all", members=1,
+        controls=["random"], methods=["trak-kernel"], **alike,
     )  # fmt: skip
     return Store(store, 20)
 
@@ -58,37 +58,44 @@ def rows(store, query, *parameters):
     return ask(store, query, list(parameters)).to_pylist()
 
 
-def test_the_marked_items_are_ranked_first(removed):
+def test_the_marked_items_are_ranked_first_before_decoys_that_are_as_rare(removed):
     found = rows(removed, "select distinct path, method from lab.attributions where ensemble = 'some'")
     paths = {row["method"]: row["path"] for row in found}
     digests = {row["path"]: row["digest"] for row in rows(removed, "select path, digest from main.attribution_runs")}
-    auroc = {}
-    for method in ("trak", "trak-released", "random"):
+    among_all, among_rare = {}, {}
+    for method in ("trak-kernel", "trak", "trak-released", "random"):
         scores = read_scores(removed, paths[method], digests[paths[method]])
-        assert scores.values.shape == (200, 1400)
-        auroc[method] = roc_auc_score(scores.train_items < 70, scores.magnitude)
-    assert auroc["trak"] > 0.9
-    assert auroc["trak-released"] < 0.6  # as published, the margin of the probe on both sides
-    assert 0.3 < auroc["random"] < 0.7
+        assert scores.values.shape == (200, 2000)
+        among_all[method] = roc_auc_score(scores.train_items < 100, scores.magnitude)
+        among_rare[method] = roc_auc_score(scores.train_items[:200] < 100, scores.magnitude[:200])
+    assert among_all["trak-kernel"] > 0.9, among_all
+    assert among_rare["trak-kernel"] > 0.75, among_rare  # 0.88 where it was measured; chance is 0.5
+    assert among_all["trak-released"] < 0.6  # as published, the margin of the probe on both sides
+    assert 0.3 < among_all["random"] < 0.7
 
 
 def test_the_concept_goes_with_the_items_that_carry_it_and_not_with_as_many_others(removed):
     query = "select * from lab.concept_counterfactuals where ensemble = ? and layer is null"
     some = {row["removal"]: row for row in rows(removed, query, "some")}
-    assert {one["removed"] for one in some.values()} == {0, 70}
+    assert {one["removed"] for one in some.values()} == {0, 100}
     assert {one["networks"] for one in some.values()} == {2}
     assert some["none"]["accuracy"] > 0.9
-    assert some["random"]["accuracy"] > 0.8
-    assert some["top"]["accuracy"] < 0.75
     for row in some.values():
         assert (
             row["chance"] < row["untrained_accuracy"] < some["none"]["accuracy"]
         )  # random networks tell something of it
         assert row["accuracy_change_low"] <= row["accuracy_change"] <= row["accuracy_change_high"]
+    single = "select k.removal, max(f.accuracy) as best from main.concept_counterfactuals k join lab.concept_fits f "
+    single += "using (checkpoint_id) where k.ensemble = 'some' and f.penalty = 'l2' and f.labels = 'real' group by k.removal, "
+    best = rows(removed, single + "checkpoint_id")
+    top, chance = ([row["best"] for row in best if row["removal"] == kind] for kind in ("top", "random"))
+    assert len(top) == len(chance) == 2
+    assert min(chance) > max(top) + 0.1, best  # every network without others, above every one without these
+    assert max(top) < some["top"]["untrained_accuracy"] + 0.1, best
     # what was before the first step is an earlier checkpoint of each member
     steps = rows(removed, "select step, count(*) as members from lab.checkpoints where model like '%-seed-%' and model not "
                  "like '%-top-%' and model not like '%-random-%' group by all order by all")  # fmt: skip
-    assert steps == [{"step": 0, "members": 3}, {"step": 600, "members": 3}]
+    assert [(one["step"] == 0, one["members"]) for one in steps] == [(True, 3), (False, 3)]
 
 
 def test_a_concept_that_all_items_carry_stays(removed):
@@ -100,6 +107,7 @@ def test_a_concept_that_all_items_carry_stays(removed):
     assert ends == [{"accuracy_low": None, "centroid_high": None}]  # one network has no interval
     assert accuracy["none"] > 0.95
     assert accuracy["top"] > 0.95
+    assert accuracy["random"] > 0.95
 
 
 def test_every_method_is_judged_by_the_wrong_labels_that_it_finds(removed):
@@ -107,9 +115,9 @@ def test_every_method_is_judged_by_the_wrong_labels_that_it_finds(removed):
         removed, "select method, value, low, high, n from lab.attribution_quality where quality = 'mislabelled-auroc'"
     )
     judged = {row["method"]: row for row in found}
-    assert set(judged) == {"trak", "trak-released", "gradient-cosine", "representation", "random"}
+    assert set(judged) == {"trak-kernel", "trak", "trak-released", "gradient-cosine", "representation", "random"}
     assert judged["trak"]["value"] > 0.8 > 0.65 > judged["random"]["value"]
-    assert all(row["low"] <= row["value"] <= row["high"] and row["n"] == 140 for row in found)
+    assert all(row["low"] <= row["value"] <= row["high"] and row["n"] == 200 for row in found)
     (halves,) = rows(removed, "select * from lab.attribution_quality where quality = 'half-ensembles'")
     assert halves["method"] == "trak"
     assert -1 <= halves["low"] < halves["value"] < halves["high"] <= 1
@@ -127,7 +135,7 @@ def test_the_items_are_listed_with_their_pictures(removed):
     assert [score for _, score in most] == sorted((score for _, score in most), reverse=True)
     assert len({row["target_item"] for row in found}) == 9
     assert {(row["members"], row["dimensions"], row["concept"], row["output"]) for row in found} == {
-        (2, 512, "differ", "probe")
+        (2, 2048, "differ", "probe")
     }
 
 
@@ -139,15 +147,15 @@ def test_the_same_command_does_nothing_again(removed, planted, isoscope, monkeyp
     asked = (
         "attribute", str(planted / "all"), *FEW, "--targets", str(planted / "targets.parquet:pooled"), "--dataset",
         str(planted / "all.parquet"), "--ensemble", "all", "--retrain", "--members", "1", "--remove", "top:5%",
-        "--controls", "", "--method", "trak", "--networks", str(planted / "networks"),
+        "--controls", "random", "--method", "trak-kernel", "--networks", str(planted / "networks"),
     )  # fmt: skip
     done = isoscope(*asked, "--json", store=removed.root)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["ensemble"] == "all"
-    assert {row["removal"] for row in found["counterfactuals"]} == {"none", "top"}
+    assert {row["removal"] for row in found["counterfactuals"]} == {"none", "top", "random"}
     table = isoscope(*asked, store=removed.root)
-    assert "200 targets of targets.parquet[pooled] put down to 1400 items of all.parquet" in table.stdout
+    assert "200 targets of targets.parquet[pooled] put down to 2000 items of all.parquet" in table.stdout
 
 
 def test_the_database_is_made_again_with_all_of_it(removed):
@@ -178,12 +186,13 @@ def test_lost_scores_are_found_by_the_check(removed, isoscope, tmp_path):
     ("asked", "said"),
     [
         (("--remove", "top:5%"), "give --retrain too"),
-        (("--retrain", "--remove", "top:1400"), "is 1400 of 1400 training items: give 1 to 1399"),
-        (("--retrain", "--remove", "exemplars:1300"), "asks for more than the"),
+        (("--retrain", "--remove", "top:2000"), "is 2000 of 2000 training items: give 1 to 1999"),
+        (("--retrain", "--remove", "exemplars:1900"), "asks for more than the"),
         (("--retrain", "--remove", "tops:5"), "did you mean 'top'"),
         (("--output", "class"), "--concept is for --output probe"),
         (("--method", "trakk"), "did you mean 'trak'"),
         (("--folds", "180"), "180 folds need 180"),
+        (("--retrain", "--layer", "99"), "layer 99 is not there: some has layers 0 to 2"),
         (("--halves", "2"), "--halves is 3 or more"),
         (("--mislabel", "1.5"), "--mislabel is a share between 0 and 1"),
         (("--dataset", "digits:train"), "give the dataset that it was trained on"),
@@ -240,7 +249,7 @@ def test_a_decoder_is_trained_on_texts_and_again_without_some_of_them(isoscope, 
     assert all(row["network_accuracy"] is None for row in found["counterfactuals"])
     most = [row for row in found["attributions"] if row["target_item"] is None and row["side"] == "either"]
     assert all(row["preview"] in " ".join(text.split()) for row in most)
-    assert training_set_of(next((tmp_path / "networks").glob("*top-5-seed-0/step12"))).count == 113
+    assert training_set_of(next((tmp_path / "networks").glob("*top-5-seed-0-*/step12"))).count == 113
 
 
 @pytest.mark.parametrize(

@@ -187,16 +187,8 @@ def test_a_saved_edit_is_judged_again_elsewhere_and_refused_of_another_network(
         "--save",
         str(kept),
     )
-    of_delta = (
-        "edit",
-        str(vision_folder),
-        "--task",
-        str(place / "zeros.toml"),
-        "--delta",
-        str(kept),
-        *JUDGED,
-        "--json",
-    )
+    task = str(place / "zeros.toml")
+    of_delta = ("edit", str(vision_folder), "--task", task, "--delta", str(kept), *JUDGED, "--json")
     done = isoscope(*of_delta, store=place / "elsewhere")
     assert done.returncode == 0, done.stdout + done.stderr
     again = json.loads(done.stdout)["edits"][0]

@@ -110,7 +110,9 @@ def test_narrow_rows_are_summed_in_float32(kind, dtype, out):
     found = Projection(64, **kind)(rows)
     assert found.dtype == out
     exact = Projection(64, **kind)(rows.double())
-    assert (found - exact).norm() / exact.norm() < 2e-5  # processors add in other orders; a sum in bfloat16 is off by 1e-2
+    assert (
+        found - exact
+    ).norm() / exact.norm() < 2e-5  # processors add in other orders; a sum in bfloat16 is off by 1e-2
 
 
 def test_the_numbers_stay_what_they_were():

@@ -71,6 +71,17 @@ def test_neither_scale_nor_basis_of_the_features_matters(seed, scale):
         assert not torch.allclose(trak_scores(train @ mixing, test @ mixing, doubt, 0.3), ridged, rtol=1e-3)
 
 
+def test_as_released_every_networks_inverse_has_entries_of_the_mean_size_1():
+    members = [TrakMember(drawn(30, 6, seed=k) * 10**k, drawn(4, 6, seed=k + 5), doubts(30, k)) for k in range(3)]
+    kernels = []
+    for one in members:
+        inverse = torch.linalg.inv(one.train_features.T @ one.train_features)
+        kernels.append(one.test_features @ (inverse / inverse.abs().mean()) @ one.train_features.T)
+    expected = torch.stack(kernels).mean(0) * torch.stack([one.one_minus_p for one in members]).mean(0)
+    assert torch.allclose(ensemble_trak_scores(members, evened=True), expected)
+    assert not torch.allclose(ensemble_trak_scores(members), expected)
+
+
 def test_leverages_are_between_0_and_1_and_add_up_to_the_width():
     leverage = self_influence(drawn(40, 7), torch.ones(40))
     assert leverage.sum().item() == pytest.approx(7)

@@ -104,6 +104,8 @@ def test_pairs_from_before_there_was_a_choice_are_set_against_single_points(tmp_
 
 A_PAIR = """insert into pair_metrics by name select 'a' as site_a, 'b' as site_b, 'linear_cka' as measure, 1 as version,
 'all' as variant, '{run}' as run_id, 0.5 as value, 9 as permutations, 99 as pairs{more}"""
+
+
 def test_edits_of_before_have_no_origin_and_going_back_keeps_them(tmp_path):
     store = Store(tmp_path / "store")
     with altering(store) as connection:
@@ -182,6 +184,36 @@ def test_the_version_of_concepts_keeps_the_comparisons_that_were_and_takes_back_
 AN_AGREEMENT = """insert into concept_agreements by name select 'c' as concept_id, '{between}' as between, 'a' as checkpoint_a,
 'b' as checkpoint_b, 1 as layer, 0 as seed_a, 0 as seed_b, 'all' as positions, 5 as folds, 'r' as run_id, 0.5 as cosine,
 9 as places"""
+
+
+def test_the_twelfth_version_keeps_removals_and_going_back_takes_those_matched_by_class(tmp_path):
+    store = Store(tmp_path / "store")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0010")
+        connection.execute(text(A_REMOVAL.format(removal="top")))
+    refuses(store, "class-matched")
+    with altering(store) as connection:
+        command.upgrade(migrating.configuration(connection), "0012")
+        connection.execute(text(A_REMOVAL.format(removal="class-matched")))
+        assert removals(connection) == ["class-matched", "top"]
+    refuses(store, "some")
+    with altering(store) as connection:
+        command.downgrade(migrating.configuration(connection), "0010")
+        assert removals(connection) == ["top"]
+
+
+A_REMOVAL = """insert into concept_counterfactuals by name select 'r' as run_id, 'a' as attribution_id, 'e' as ensemble,
+'c' as concept_id, 1 as layer, 'trak' as method, 'all' as positions, 5 as folds, 2 as probe_seeds, 'd' as dataset,
+'{removal}' as removal, 3 as removed, 7 as train_items, 0 as seed, 'k' as checkpoint_id"""
+
+
+def refuses(store, removal):
+    with pytest.raises(DBAPIError, match="CHECK"), altering(store) as connection:
+        connection.execute(text(A_REMOVAL.format(removal=removal)))
+
+
+def removals(connection):
+    return connection.execute(text("select removal from concept_counterfactuals order by 1")).scalars().all()
 
 
 def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path):
