@@ -61,6 +61,7 @@ def concepts(settings: Settings, folder: Path) -> None:
         retrain=True,
         members=2,
         remove="top:5%,25%",
+        controls="random,exemplars,class-matched",
         halves=6,
         mislabel=0.1,
         seeds=2,
