@@ -9,10 +9,9 @@ from service.experiments.edit_grid import RATES, STEPS, Grid
 from service.networks.edit_settings import RELEASED
 from service.subjects import Edit, EditMethod
 
-RELEASED_STEPS: Mapping[EditMethod, int] = STEPS | {
-    "rewriting": 2001
-}  # the defaults of the functions that are released
-RELEASED_RATES: Mapping[EditMethod, float] = RATES | {"rewriting": 0.05}
+# of rewriting the defaults of the function that is released
+RELEASED_STEPS: Mapping[EditMethod, int] = {**STEPS, "rewriting": 2001}
+RELEASED_RATES: Mapping[EditMethod, float] = {**RATES, "rewriting": 0.05}
 
 
 def as_released(edits: Sequence[Edit], grid: Grid) -> list[Edit]:

@@ -16,6 +16,7 @@ from service.storage.database import Store
 from service.storage.rebuilding import rebuild
 from tests.flows.planted_images import untrained, write_images
 
+pytestmark = pytest.mark.timeout(900)  # ten trainings stand before the first test
 FEW = ("--seeds", "2", "--folds", "4", "--device", "cpu", "--concept", "differ=column:differ")
 
 
