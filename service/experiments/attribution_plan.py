@@ -50,16 +50,16 @@ def _counterfactuals_are_there(study: Study, sources: Sequence[CheckpointSource]
 
 
 def _is_there(study: Study, attributer: Attributer, ranking: Ranking, sources: Sequence[CheckpointSource]) -> bool:
-    base, trainings = study.question.base, study.trainings(attributer, ranking)
+    question, trainings = study.question, study.trainings(attributer, ranking)
+    base = question.base
     if base is None:
         return True
     jobs = {name: one.job for name, one in trainings.items()}
-    if not base.are_trained(jobs) or not base.has_untrained(study.question.demands.members):
+    if not base.are_trained(jobs) or not base.has_untrained(question.demands.members):
         return False
     without = dict(zip(base.trained(jobs), trainings.values(), strict=True))
     if study.judge(attributer, ranking).lacking(without):
         return False
-    question = study.question
     unchanged = [*base.untrained(question.demands.members), *sources]
     ensembles = [
         (study.ensemble_without(removal, attributer, ranking), networks)

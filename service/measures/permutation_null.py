@@ -32,9 +32,12 @@ def orders(
     sizes = torch.ones(points, dtype=torch.int64) if items is None else items.unique(return_counts=True)[1].cpu()
     if items is None or (sizes > 1).sum() < 2:
         return [torch.randperm(points, generator=draw).to(device or "cpu") for _ in range(count)]
-    texts = items.argsort(stable=True).split(sizes.tolist())
-    drawn = [torch.randperm(len(texts), generator=draw).tolist() for _ in range(count)]
-    return [torch.cat([texts[text] for text in order]).to(device or "cpu") for order in drawn]
+    by_text = items.argsort(stable=True).cpu()
+    texts, found = by_text.split(sizes.tolist()), []
+    for _ in range(count):
+        moved = torch.cat([texts[text] for text in torch.randperm(len(texts), generator=draw).tolist()])
+        found.append(torch.empty_like(moved).scatter_(0, by_text, moved).to(device or "cpu"))  # rows in any order
+    return found
 
 
 def judged(value: float, draws: Sequence[Estimate], larger_is_more_alike: bool) -> Null | None:

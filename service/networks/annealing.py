@@ -10,13 +10,10 @@ import numpy as np
 EVALUATIONS = 24  # of the held-out texts while training, beside the one before, at least
 EVERY = 10  # steps from one to the next, at most
 FEWEST = 3  # of them whose mean is judged
-TOLERANCE = (
-    0.0005  # relative change of the held-out loss; at 0.002 a map passed that had 0.04 nats of 0.12 still to win
-)
-RATES = (
-    1.0,
-    0.1,
-)  # of the first one: a loss that falls no more at one rate may only be held up by the noise of its steps
+# relative change of the held-out loss; at 0.002 a map passed that had 0.04 nats of 0.12 still to win
+TOLERANCE = 0.0005
+# of the first one: a loss that falls no more at one rate may only be held up by the noise of its steps
+RATES = (1.0, 0.1)
 LATEST = (0.65, 1.0)  # share of the steps after which the next rate is taken, at rest or not
 
 

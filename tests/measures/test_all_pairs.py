@@ -120,15 +120,23 @@ def test_a_null_by_hand():
     assert judged(3.0, [], larger_is_more_alike=True) is None
 
 
+def test_whole_texts_change_places_in_whatever_order_their_points_stand():
+    items = torch.tensor([7, 3, 7, 3, 5, 7, 3, 5, 5])
+    for order in orders(9, 20, 1, items=items):
+        assert order.sort().values.tolist() == list(range(9))
+        for text in (3, 5, 7):
+            assert len(items[order][items == text].unique()) == 1  # all points of a text meet those of one
+
+
 def test_the_same_seed_draws_the_same_pairings():
     assert all(torch.equal(a, b) for a, b in zip(orders(9, 3, 1), orders(9, 3, 1), strict=True))
     assert not torch.equal(orders(9, 1, 1)[0], orders(9, 1, 2)[0])
-    items = torch.tensor([7, 7, 3, 5, 5, 5, 2])
+    items = torch.tensor([2, 3, 5, 5, 5, 7, 7])
     for order in orders(7, 20, 1, items=items):
         assert sorted(order.tolist()) == list(range(7))
         runs = items[order].unique_consecutive()
         assert len(runs) == 4  # no text is torn
-        assert [order[items[order] == text].tolist() for text in (7, 5)] == [[0, 1], [3, 4, 5]]
+        assert [order[items[order] == text].tolist() for text in (7, 5)] == [[5, 6], [2, 3, 4]]
     one_point_each, one_text = torch.arange(9), torch.zeros(9, dtype=torch.int64)
     for alike in (one_point_each, one_text):
         assert torch.equal(orders(9, 1, 1, items=alike)[0], orders(9, 1, 1)[0])
