@@ -11,7 +11,7 @@ select
         when e.method = 'fine-tuning' and e.layer is null then 'all layers'
         when e.method = 'fine-tuning' then 'from ' || e.layer || ' on'
         else 'one layer'
-    end as limited_to,
+    end || case when e.variant = 'released' then ', as released' else '' end as limited_to,
     e.learning_rate,
     e.seed,
     f.step as fit_step,

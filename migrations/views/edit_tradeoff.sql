@@ -65,7 +65,7 @@ grouped as (
 ),
 over_tasks as (
     select
-        i.model, i.step, i.revision, i.method, i.layer, i.rank, i.alpha, i.dataset, i.judged_under,
+        i.model, i.step, i.revision, i.method, i.layer, i.rank, i.alpha, i.limited_to, i.dataset, i.judged_under,
         max(i.low) filter (i.quantity = 'success') as success_low,
         max(i.high) filter (i.quantity = 'success') as success_high,
         max(i.low) filter (i.quantity = 'robustness_change') as robustness_change_low,
@@ -164,8 +164,8 @@ select
 from ranked t
 left join over_tasks o on t.task is null and o.model = t.model and o.step is not distinct from t.step
     and o.revision = t.revision and o.method = t.method and o.layer is not distinct from t.layer
-    and o.rank is not distinct from t.rank and o.alpha is not distinct from t.alpha and o.dataset = t.dataset
-    and o.judged_under = t.judged_under;
+    and o.rank is not distinct from t.rank and o.alpha is not distinct from t.alpha and o.limited_to = t.limited_to
+    and o.dataset = t.dataset and o.judged_under = t.judged_under;
 
 comment on view lab.edit_tradeoff is 'What edits achieve and what they cost, by method and constraint: means over seeds, for each task and over all of them; of edits that differ in steps or learning rate alone the newest, and none that was not judged under corruptions, or was fitted to another task';
 comment on column lab.edit_tradeoff.model is 'the network''s name in the store';

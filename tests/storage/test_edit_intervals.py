@@ -84,6 +84,26 @@ def test_what_is_printed_has_intervals_over_draws_and_over_tasks(filled):
         ask(filled, query.format(model="'edited'", datasets="'digits:test'"))
 
 
+def test_an_edit_as_released_and_one_corrected_have_intervals_of_their_own(store):
+    found = [
+        a_record(store, an_edit("rome", task=task, rank=1, variant=variant), task=task, lost=lost + more)
+        for task, (lost, *_) in LOST.items()
+        for variant, more in (("corrected", 0.0), ("released", 0.3))
+    ]
+    record_together(store, found)
+    rows = asked(store, "select * from lab.edit_tradeoff where task is null order by variant")
+    assert [(row["variant"], row["limited_to"]) for row in rows] == [
+        ("corrected", "rank 1"),
+        ("released", "rank 1, as released"),
+    ]
+    for row, more in zip(rows, (0.0, 0.3), strict=True):
+        expected = bounds([-lost - more for lost, *_ in LOST.values()])
+        interval = row["robustness_change_tasks_low"], row["robustness_change_tasks_high"]
+        assert (row["robustness_change"], *interval) == pytest.approx(expected, rel=1e-3)
+    curves = asked(store, "select distinct limited_to from lab.edit_curves order by 1")
+    assert [row["limited_to"] for row in curves] == ["rank 1", "rank 1, as released"]
+
+
 @pytest.mark.parametrize("n", [2, 5, 11, 12, 40, 1000])
 def test_quantiles_are_those_of_students_t(store, n):
     (row,) = asked(store, f"select quantile from lab.t_quantiles where n = {n}")
