@@ -58,7 +58,7 @@ class ActivationStudy:
         return [Seam(pair, (layer, layer)) for layer in self.layers for pair in pairs]
 
 
-QUICK = ActivationStudy(seeds=2, steps=512, layers=(2,), map_steps=240)
+QUICK = ActivationStudy(seeds=2, steps=256, layers=(2,), map_steps=120)
 
 
 def asked_activations(

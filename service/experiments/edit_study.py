@@ -52,7 +52,7 @@ class Size:
 
 WHOLE = Size(6, 3, 4, (1, 2, 4, 8, 16), (0.1, 0.25, 0.5, 0.75, 1.0), 12, 1000, 200, (1, 2, 3, 4, 5))
 QUICK_KINDS = ("gaussian-noise", "gaussian-blur", "contrast", "pixelate")
-QUICK = Size(2, 2, 2, (1, 4), (0.25, 0.5, 0.75, 1.0), 4, 200, 40, (2, 4), QUICK_KINDS)
+QUICK = Size(2, 2, 2, (1, 4), (0.25, 0.5, 1.0), 4, 150, 40, (3,), QUICK_KINDS)
 
 
 def asked_study(

@@ -69,11 +69,11 @@ class WidthDepthStudy:
 
 
 QUICK = WidthDepthStudy(
-    sizes=((32, 4), (64, 2), (64, 4), (64, 8), (128, 4)),
+    sizes=((32, 4), (64, 4), (64, 8), (128, 4)),
     steps=256,
     at=(0, 16, 64, 256),
-    sample=2048,
-    permutations=10,
+    sample=1024,
+    permutations=6,
     taken_out=1,
 )
 

@@ -12,6 +12,7 @@ from service.errors import BadInput, UnknownName
 from service.measures.prediction_quality import robustness
 from service.networks.checkpoints import find_checkpoints, load
 from service.networks.datasets import open_dataset
+from service.networks.edit_cases import PART, scores_of
 from service.networks.image_corruptions import corrupted
 from service.networks.image_training import predictions
 from service.networks.robustness import (
@@ -54,6 +55,18 @@ def image_predictions(network, digits, item_ids, labels, family, severity, seed=
     """What a network tells of corrupted digits."""
     images = corrupted_images([digits.image(item) for item in item_ids], item_ids, family, severity, seed)
     return pixel_predictions(network, images, [labels[item] for item in item_ids], item_ids)
+
+
+@pytest.mark.parametrize("without_gradients", [torch.no_grad, torch.inference_mode])
+def test_images_that_are_read_in_parts_are_told_what_they_are_in_one_batch(vision, digits, without_gradients):
+    inputs = {"pixel_values": digits.inputs(vision, digits.item_ids[: 3 * PART + 5])}
+    before = torch.get_num_threads()
+    with without_gradients():
+        found, at_once = scores_of(vision, inputs), vision.module(**inputs).logits
+    assert torch.allclose(found, at_once, atol=1e-5)
+    assert not found.requires_grad
+    assert torch.get_num_threads() == before
+    assert scores_of(vision, inputs).requires_grad  # one batch, whose gradient goes through
 
 
 def test_clean_predictions_of_images_are_the_network_s_own(vision, digits):
