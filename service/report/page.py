@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
@@ -91,11 +92,14 @@ def write_report(connection: Connection, place: Path, filters: Filters, store: s
         for name in names:
             if name not in there:
                 raise UnknownName.of(column, name, there)
-    parts = [_part(connection, section, filters) for section in SECTIONS]
-    if all(part.is_empty for part in parts):
-        raise BadInput("there is nothing to report yet: run `isoscope shape`")
-    content = _page(parts, filters, store, made).encode()
-    _write_whole(place, content)
+    with _draft(place) as draft:
+        parts = [_part(connection, section, filters) for section in SECTIONS]
+        if all(part.is_empty for part in parts):
+            raise BadInput("there is nothing to report yet: run `isoscope shape`")
+        content = _page(parts, filters, store, made).encode()
+        with _refusing(place):
+            draft.write_bytes(content)
+            draft.replace(place)
     shown = [part for part in parts if not part.is_empty]
     return Written(
         place,
@@ -155,14 +159,22 @@ def _cell(value: Any) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
 
 
-def _write_whole(place: Path, content: bytes) -> None:
+@contextmanager
+def _draft(place: Path) -> Iterator[Path]:
+    """A file beside `place` to be written and moved there; where none can be made nothing is drawn."""
     draft = place.with_name(f".{place.name}.{os.getpid()}.draft")
+    with _refusing(place):
+        draft.touch()
     try:
-        try:
-            draft.write_bytes(content)
-            draft.replace(place)
-        finally:
-            draft.unlink(missing_ok=True)
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _refusing(place: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         said = error.strerror or error
         raise StoreNotWritable(

@@ -164,16 +164,23 @@ def test_bad_input_is_named_and_nothing_is_written(full, tmp_path):
         write(full, tmp_path / "a.html", model=[], dataset=["x"])
     with pytest.raises(BadInput, match="--out needs a file"):
         write(full, tmp_path)
-    with pytest.raises(StoreNotWritable, match=r"cannot be written to .*: No such file"):
-        write(full, tmp_path / "nowhere" / "a.html")
-    with pytest.raises(StoreNotWritable, match=r"cannot be written to /proc/a\.html"):
-        write(full, type(tmp_path)("/proc/a.html"))
     empty = open_store(tmp_path / "empty", 20)
     publish(empty)
     with pytest.raises(BadInput, match="there is nothing to report yet: run `isoscope shape`"):
         write(empty, tmp_path / "a.html")
     assert not list(tmp_path.glob("*.html*"))
     assert not list(tmp_path.glob(".*.draft"))
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_drawn(full, tmp_path, monkeypatch):
+    def never(*_):
+        raise AssertionError("drawn for nothing")
+
+    monkeypatch.setattr("service.report.page._part", never)
+    with pytest.raises(StoreNotWritable, match=r"cannot be written to .*: No such file"):
+        write(full, tmp_path / "nowhere" / "a.html")
+    with pytest.raises(StoreNotWritable, match=r"cannot be written to /proc/a\.html"):
+        write(full, type(tmp_path)("/proc/a.html"))
 
 
 def test_a_report_that_cannot_be_written_leaves_the_one_that_was_there(full, tmp_path):
