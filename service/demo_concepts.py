@@ -62,7 +62,7 @@ def concepts(settings: Settings, folder: Path) -> None:
         members=2,
         remove="top:5%,25%",
         controls="random,exemplars,class-matched",
-        halves=6,
+        halves=4,
         mislabel=0.1,
         seeds=2,
         networks=folder / "retrained",

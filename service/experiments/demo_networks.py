@@ -24,8 +24,8 @@ EXPLODING_STEPS = 500
 
 DEMO_NETWORKS = {
     "demo-decoder-64": SmallNetwork("causal", 64, 4),
-    "demo-decoder-128": SmallNetwork("causal", 128, 6),
-    "demo-encoder-128": SmallNetwork("masked", 128, 6),
+    "demo-decoder-128": SmallNetwork("causal", 128, 4),
+    "demo-encoder-64": SmallNetwork("masked", 64, 4),
 }
 CLASSIFIER = ImageRecipe(steps=120, learning_rate=1e-2, warmup=10)
 LINE = ImageRecipe(steps=80, learning_rate=1e-2, warmup=10, seed=1, save_steps=(20, 40, 80))
@@ -33,8 +33,9 @@ SECOND_SEED = {"demo-decoder-64-seed-1": SmallNetwork("causal", 64, 4, seed=1)}
 
 
 def train_demo_networks(folder: Path) -> list[Path]:
-    """The networks' folders under `folder`; trains those that are not there."""
-    return train_networks(folder, DEMO_NETWORKS)
+    """The folders of all that read text under `folder`, that of the other seed last; trains those that are not there: two at a
+    time none waits for another demonstration."""
+    return train_networks(folder, DEMO_NETWORKS | SECOND_SEED)
 
 
 def train_demo_classifier(folder: Path, recipe: ImageRecipe = CLASSIFIER) -> Path:
