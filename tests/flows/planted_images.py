@@ -22,7 +22,7 @@ from service.networks.training import save_checkpoint
 from service.networks.training_sets import ImageRecipe, noted, training_set
 
 BARS = 4
-RECIPE = ImageRecipe(steps=600, learning_rate=3e-3, warmup=40)
+LEARNING = {"learning_rate": 3e-3, "warmup": 40}
 ORDINARY, MARKED, DECOY = range(3)
 
 
@@ -55,10 +55,11 @@ def write_images(place: Path, count: int, marked: float, decoys: float, seed: in
     return place
 
 
-def untrained(images: Path, folder: Path) -> Path:
-    """A small network before its first step, with the note of a training on the images: what others are trained like."""
+def untrained(images: Path, folder: Path, steps: int) -> Path:
+    """A small network before its first step, with the note of a training on the images for so many steps: what others are
+    trained like."""
     items = open_dataset(str(images))
     module, processor = small_vision_network(32, 2, BARS + 4, patch=4)
-    note = training_set(items, class_numbers(items), items.item_ids, RECIPE)
+    note = training_set(items, class_numbers(items), items.item_ids, ImageRecipe(steps=steps, **LEARNING))
     save_checkpoint(module, processor, folder / "step0", noted(note))
     return folder

@@ -26,10 +26,10 @@ def planted(tmp_path_factory):
     networks that are to be trained on both."""
     folder = tmp_path_factory.mktemp("planted")
     write_images(folder / "some.parquet", 2000, 0.05, 0.05, 0)
-    write_images(folder / "all.parquet", 2000, 1.0, 0.0, 0)
+    write_images(folder / "all.parquet", 1000, 1.0, 0.0, 0)
     write_images(folder / "targets.parquet", 200, 1.0, 0.0, 1)
-    for name in ("some", "all"):
-        untrained(folder / f"{name}.parquet", folder / name)
+    for name, steps in (("some", 600), ("all", 250)):
+        untrained(folder / f"{name}.parquet", folder / name, steps)
     return folder
 
 
@@ -96,7 +96,7 @@ def test_the_concept_goes_with_the_items_that_carry_it_and_not_with_as_many_othe
     # what was before the first step is an earlier checkpoint of each member
     steps = rows(removed, "select step, count(*) as members from lab.checkpoints where model like '%-seed-%' and model not "
                  "like '%-top-%' and model not like '%-random-%' group by all order by all")  # fmt: skip
-    assert [(one["step"] == 0, one["members"]) for one in steps] == [(True, 3), (False, 3)]
+    assert [(one["step"], one["members"]) for one in steps] == [(0, 3), (250, 1), (600, 2)]
 
 
 def test_a_concept_that_all_items_carry_stays(removed):
@@ -156,7 +156,7 @@ def test_the_same_command_does_nothing_again(removed, planted, isoscope, monkeyp
     assert found["ensemble"] == "all"
     assert {row["removal"] for row in found["counterfactuals"]} == {"none", "top", "random"}
     table = isoscope(*asked, store=removed.root)
-    assert "200 targets of targets.parquet[pooled] put down to 2000 items of all.parquet" in table.stdout
+    assert "200 targets of targets.parquet[pooled] put down to 1000 items of all.parquet" in table.stdout
 
 
 def test_the_database_is_made_again_with_all_of_it(removed):

@@ -292,3 +292,56 @@ def test_a_decoder_is_edited_by_rome_where_the_causal_trace_says(asked, place, d
         asked, "select distinct corruption from lab.edit_robustness where edit_id is not null and kind = 'decoder'"
     )
     assert {one["corruption"] for one in corrupted} == {"none", "character-noise", "casing", "word-dropout", "template"}
+
+
+def both_variants(asked, task, method):
+    """The edits of a method, corrected and as released, from the trade-off's rows and their own."""
+    made = "select edit_id, variant, limited_to, steps, rank, success, locality from lab.edits where origin is null"
+    query = f"{made} and method = '{method}' and task = '{task}' and layer = (select max(layer) from lab.edits where "
+    found = rows(asked, f"{query}variant = 'released' and method = '{method}' and task = '{task}') order by variant")
+    return {one["variant"]: one for one in found}
+
+
+def test_rome_as_released_stands_beside_the_corrected_edit(asked, place, decoder_folder):
+    given = (
+        "edit",
+        str(decoder_folder),
+        "--revision",
+        "step64",
+        "--task",
+        str(place / "lists.toml"),
+        "--method",
+        "rome",
+    )
+    few = ("--layer", "1", "--steps", "6", "--count", "6", "--severity", "3", "--corruption", "casing")
+    assert "2 edits: " in asked(*given, *few, "--as-released")
+    found = both_variants(asked, "a list is a number", "rome")
+    assert {one: row["limited_to"] for one, row in found.items()} == {
+        "corrected": "rank 1",
+        "released": "rank 1, as released",
+    }
+    losses = {}
+    for variant, row in found.items():
+        curve = f"select loss from lab.edit_curves where edit_id = '{row['edit_id']}' order by fit_step"
+        losses[variant] = [one["loss"] for one in rows(asked, curve)]
+    assert losses["corrected"][0] == pytest.approx(losses["released"][0])  # one network, one prompt
+    assert losses["corrected"][-1] != losses["released"][-1]
+    assert "nothing is missing" in asked(*given, *few, "--as-released")
+    both = rows(asked, "select distinct variant from lab.edit_tradeoff where method = 'rome' order by 1")
+    assert {"variant": "released"} in both
+
+
+def test_rewriting_as_released_has_the_rank_of_its_channels(asked, images, edited, place, vision_folder):
+    given = ("edit", str(vision_folder), "--task", str(place / "zeros.toml"), "--method", "rewriting", "--rank", "2")
+    few = ("--layer", "2", "--steps", "20", *JUDGED, "--as-released")
+    assert "2 edits: " in asked(*given, *few)
+    found = both_variants(asked, "zeros inverted", "rewriting")
+    assert {one: row["limited_to"] for one, row in found.items()} == {
+        "corrected": "rank 2",
+        "released": "rank 2, as released",
+    }
+    assert {row["steps"] for row in found.values()} == {20}
+    moved = "select d.edit_id, max(d.compared) as angle from lab.edit_drift d join lab.edits e using (edit_id) "
+    angles = rows(asked, moved + "where e.method = 'rewriting' and d.measure = 'procrustes_angular' group by 1")
+    assert len(angles) == 2
+    assert all(one["angle"] > 0 for one in angles)
