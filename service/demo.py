@@ -117,7 +117,7 @@ def shape(settings: Settings, folder: Path) -> None:
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     _ask_and_judge(settings)
     _draw(settings, folder / "figures")
-    typer.echo(f"The whole demonstration took {time.monotonic() - begun:.0f} s. Ask your own: isoscope ls views")
+    typer.echo(f"This demonstration took {time.monotonic() - begun:.0f} s. Ask your own: isoscope ls views")
 
 
 def _measured(settings: Settings, model: Path, dataset: str, revisions: list[str], measures: list[str]) -> str:
