@@ -196,23 +196,23 @@ def layers(settings: Settings, folder: Path) -> None:
         train_demo_networks(folder / "networks")
     decoders = [str(folder / "networks" / name) for name in DECODERS]
     typer.echo("\n1. The path of the layers: where their clouds lie, and how their norms grow")
-    drift(decoders[-1], DRIFT_STEPS, ["python-reference"], points=100, out=folder / "figures")
+    drift(decoders[-1], DRIFT_STEPS, ["python-reference"], points=60, out=folder / "figures")
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     typer.echo("\n2. Telling layers apart: the whole study, on the smaller decoder and two texts")
     separability(
         decoders[:1],
         SEPARATED_STEPS,
         ["python-reference", "library-docstrings"],
-        seeds=2,
+        seeds=3,
         scaling_texts="25,100",
         scaling_lengths="50",
     )
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     typer.echo("\n3. Before and after training, in the larger one")
-    separate(decoders[-1], SEPARATED_STEPS, seeds=2)
+    separate(decoders[-1], SEPARATED_STEPS, seeds=3)
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     typer.echo("\n4. The smaller one by the published study's own procedure")
-    separate(decoders[0], [f"step{LAST_STEP}"], seeds=2, as_released=True)
+    separate(decoders[0], [f"step{LAST_STEP}"], seeds=1, as_released=True)
     typer.echo(f"   done after {time.monotonic() - begun:.0f} s")
     with reading(Store(settings.store, settings.lock_wait)) as connection:
         drawn = figure("separability", connection, DECODERS, ["python-reference"])
