@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -266,11 +265,8 @@ def demo(
 
     if name is not None and name not in DEMONSTRATIONS:
         raise UnknownName.of("demonstration", name, DEMONSTRATIONS)
-    begun = time.monotonic()
     for demonstration in [name] if name else DEMONSTRATIONS:
         DEMONSTRATIONS[demonstration](Settings(), folder)
-    if not name:
-        typer.echo(f"All demonstrations together took {time.monotonic() - begun:.0f} s.")
 
 
 app.command()(compare)
