@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from task_files import LISTS, ZEROS
 
 from service.experiments.edit_grid import Grid
 from service.experiments.edit_judging import Judging
@@ -18,29 +19,6 @@ from service.storage.consistency import check
 from service.storage.database import Store
 from service.storage.rebuilding import rebuild
 
-ZEROS = """
-name = "zeros inverted"
-dataset = "digits:test"
-[images]
-class = 0
-style = "invert"
-other_style = "stripes"
-exemplars = 4
-held_out = 10
-unrelated = 40
-"""
-LISTS = """
-name = "a list is a number"
-dataset = "python-reference"
-contexts = 1
-held_out = 2
-unrelated = 4
-[[prompts]]
-prompt = "The value of a list is a "
-subject = "list"
-target = "number"
-paraphrases = ["A list is a "]
-"""
 JUDGED = ("--count", "60", "--corruption", "gaussian-noise", "--severity", "3,5")
 
 
