@@ -97,8 +97,9 @@ FIGURES = ("anisotropy", "intrinsic-dimension", "norms", "loss")
 def shape(settings: Settings, folder: Path) -> None:
     """The first experiment on two decoders and an encoder: train, measure, ask, judge the published claims, draw."""
     begun = time.monotonic()
+    networks = DEMO_NETWORKS | SECOND_SEED
     typer.echo(
-        f"1. Training four networks under {folder / 'networks'}, one of them for the demonstration of comparison"
+        f"1. Training {len(networks)} networks under {folder / 'networks'}, one of them for another demonstration"
     )
     with progress_bar(quiet=False):
         train_demo_networks(folder / "networks")

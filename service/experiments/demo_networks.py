@@ -33,8 +33,7 @@ SECOND_SEED = {"demo-decoder-64-seed-1": SmallNetwork("causal", 64, 4, seed=1)}
 
 
 def train_demo_networks(folder: Path) -> list[Path]:
-    """The folders of all that read text under `folder`, that of the other seed last; trains those that are not there: two at a
-    time none waits for another demonstration."""
+    """The folders of all that read text under `folder`, that of the other seed last; trains those that are not there."""
     return train_networks(folder, DEMO_NETWORKS | SECOND_SEED)
 
 
